@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * Building a profile: the verbs that every reader calls.  Readers never touch
+ * the tables, so each invariant of profile.h has one guardian.
+ *
+ * Order: strings, modules, frames, stacks and threads before the events that
+ * name them; events in the order in which they happened.  Nothing here can
+ * fail: what does not fit (a free of an unknown block, a second allocation at
+ * a live address) is counted, and the profile stays valid.
+ */
+#ifndef HS_BUILD_H
+#define HS_BUILD_H
+
+#include "src/profile.h"
+
+struct hs_builder;
+
+struct hs_builder *hs_build_new(void);
+void hs_build_free(struct hs_builder *b); /* accepts NULL */
+
+/* Identity of the process; the caller fills it in place before sealing. */
+struct hs_process_info *hs_build_process(struct hs_builder *b);
+
+/* The profile's `has` bits; events and snapshots set those they imply. */
+void hs_build_has(struct hs_builder *b, uint32_t bits);
+
+/* Intern LENGTH bytes; embedded NULs end the string. */
+hs_str hs_build_string(struct hs_builder *b, const char *s, size_t length);
+hs_str hs_build_cstring(struct hs_builder *b, const char *s); /* NULL is "" */
+
+/* Each call adds a row. */
+hs_module hs_build_module(struct hs_builder *b, const struct hs_module_info *info);
+hs_thread hs_build_thread(struct hs_builder *b, uint32_t tid, hs_str name);
+void hs_build_thread_name(struct hs_builder *b, hs_thread thread, hs_str name);
+
+/* Interned: the same arguments give the same id. */
+hs_frame hs_build_location(struct hs_builder *b, hs_module module, uint64_t offset);
+hs_frame hs_build_named_frame(struct hs_builder *b, const struct hs_frame_info *info);
+hs_stack hs_build_stack(struct hs_builder *b, hs_stack parent, hs_frame frame);
+
+/*
+ * Events.  TIME_NS never decreases.  hs_build_release is a realloc's old
+ * block, to be followed (in that thread) by hs_build_alloc with
+ * HS_ALLOC_REALLOC, or by hs_build_retain when the realloc failed.
+ */
+void hs_build_alloc(struct hs_builder *b, hs_thread thread, enum hs_alloc_kind kind,
+		    hs_stack stack, uint64_t addr, uint64_t size, uint64_t time_ns);
+void hs_build_dealloc(struct hs_builder *b, hs_thread thread, uint64_t addr, uint64_t time_ns);
+void hs_build_release(struct hs_builder *b, hs_thread thread, uint64_t addr, uint64_t time_ns);
+void hs_build_retain(struct hs_builder *b, hs_thread thread, uint64_t time_ns);
+
+/*
+ * Already folded figures, for sources that have no events (and for our own
+ * folded captures): adds SITE's counters to those of its (stack, kind).
+ */
+void hs_build_site(struct hs_builder *b, const struct hs_site *site);
+void hs_build_live(struct hs_builder *b, hs_stack stack, enum hs_alloc_kind kind,
+		   const struct hs_live *block);
+void hs_build_totals(struct hs_builder *b, const struct hs_totals *peak_and_unmatched);
+
+/*
+ * A snapshot at S->time_ns: for event sources the heap's figures are filled in
+ * by the builder (heap_bytes, heap_blocks, peak_bytes and allocs are ignored).
+ */
+void hs_build_snapshot(struct hs_builder *b, const struct hs_snapshot *s, bool figures_known);
+
+/* A sentence for the reader of the report; marks nothing by itself. */
+void hs_build_warn(struct hs_builder *b, const char *format, ...) HS_PRINTF(2, 3);
+
+/* Finish: consumes B. */
+struct hs_profile *hs_build_seal(struct hs_builder *b);
+
+#endif /* HS_BUILD_H */

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * A whole input file as bytes.  gzip, zstd, LZ4 frames and xz are unwrapped
+ * transparently; a plain file is mapped, so that its size costs address space
+ * only.
+ */
+#ifndef HS_FILE_H
+#define HS_FILE_H
+
+#include "src/base.h"
+
+struct hs_file {
+	const uint8_t *data;
+	size_t size;
+	bool truncated; /* the compressed stream ended early; data is its prefix */
+	void *map;      /* what to unmap, or NULL */
+	size_t map_size;
+	void *heap;     /* what to free, or NULL */
+};
+
+/*
+ * Open PATH for reading.  Refuses directories and devices; an empty file is
+ * a success with size 0.  A damaged compressed stream yields its good prefix
+ * and sets truncated.  Unpacked data is bounded by MAX_UNPACKED bytes (0: a
+ * default of 64 GiB or half of the memory, whichever is less).
+ */
+HS_MUST_USE struct hs_error *hs_file_open(const char *path, uint64_t max_unpacked,
+					  struct hs_file *ret);
+void hs_file_close(struct hs_file *file);
+
+#endif /* HS_FILE_H */

@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * The profile: what one process image did with its heap, as plain tables.
+ *
+ * Readers fill a profile through src/build.h; then it is sealed, symbols.c
+ * names its frames, and from there on everybody holds a `const struct
+ * hs_profile *`.  All of it lives in one arena: nothing in here is freed on
+ * its own, and every pointer is good until hs_profile_free().
+ */
+#ifndef HS_PROFILE_H
+#define HS_PROFILE_H
+
+#include "src/base.h"
+#include "src/ids.h"
+
+struct hs_arena;
+
+/* A half-open address range, [start, end). */
+struct hs_range {
+	uint64_t start, end;
+};
+
+/* What a profile knows.  A missing bit means "unknown", never "zero". */
+enum hs_has {
+	HS_HAS_TIME = 1 << 0,        /* *_ns */
+	HS_HAS_PEAK = 1 << 1,        /* peak and its composition */
+	HS_HAS_LIVE = 1 << 2,        /* live counters at the end */
+	HS_HAS_LIVE_BLOCKS = 1 << 3, /* the table of live blocks */
+	HS_HAS_TOTALS = 1 << 4,      /* allocs, frees, bytes */
+	HS_HAS_TEMPORARIES = 1 << 5,
+	HS_HAS_SNAPSHOTS = 1 << 6,
+	HS_HAS_RSS = 1 << 7,
+	HS_HAS_THREADS = 1 << 8,
+	HS_HAS_PID = 1 << 9,
+};
+
+enum hs_end {
+	HS_END_UNKNOWN,
+	HS_END_EXIT,   /* code */
+	HS_END_SIGNAL, /* signal */
+	HS_END_KILLED, /* SIGKILL */
+	HS_END_EXEC,
+	HS_END_RUNNING,
+};
+
+struct hs_process_info {
+	hs_str id;     /* unique in a report: the capture's file stem */
+	hs_str parent; /* id of the process it was forked from, or "" */
+	hs_str name, exe, build_id;
+	hs_str source;  /* "heapsnap", "memray", ... */
+	hs_str version; /* of the tool that recorded */
+	hs_str system;  /* kernel, libc; for the ticket; may be "" */
+	const hs_str *argv;
+	uint32_t n_argv;
+	uint32_t pid, ppid;
+	uint64_t start_ns, end_ns; /* since the epoch */
+	enum hs_end end;
+	int code, signal;
+	bool complete;        /* false: cut off or damaged; `warnings` says how */
+	bool forked;          /* older blocks belong to the parent */
+	uint64_t lost_events; /* never hide this */
+};
+
+struct hs_thread_info {
+	uint32_t tid;
+	hs_str name;
+};
+
+struct hs_module_info {
+	hs_str path, build_id; /* build_id: lower-case hex or "" */
+	struct hs_range mapped;
+	uint64_t bias;  /* address = bias + address in the ELF file */
+	uint32_t epoch; /* which of the objects that were mapped here, one after another */
+};
+
+/* A place in code.  Inlined calls chain through `caller`. */
+struct hs_frame_info {
+	hs_module module;
+	uint64_t offset;   /* return address in terms of the ELF file, so that runs compare */
+	uint64_t function_start; /* ELF address of the function's symbol, or 0 */
+	hs_str function, file;   /* "" while unknown */
+	uint32_t line;
+	bool inlined;    /* this function's body is part of `caller`'s code */
+	hs_frame caller; /* the function it was inlined into, or none */
+};
+
+/* One node of the trie of call stacks.  The root is stack 0. */
+struct hs_stack_info {
+	hs_stack parent; /* towards main; always a smaller id */
+	hs_frame frame;
+};
+
+/* How a block was obtained; its order is that of the JSON and the reports. */
+enum hs_alloc_kind {
+	HS_ALLOC_MALLOC,
+	HS_ALLOC_CALLOC,
+	HS_ALLOC_REALLOC,
+	HS_ALLOC_ALIGNED,
+	HS_ALLOC_NEW,
+	HS_ALLOC_NEW_ARRAY,
+	HS_ALLOC_KINDS,
+};
+
+/* What one stack allocated through one kind of call; sorted by (stack, kind). */
+struct hs_site {
+	hs_stack stack;
+	enum hs_alloc_kind kind;
+	uint64_t allocs, frees, bytes; /* over the whole run */
+	uint64_t live_blocks, live_bytes; /* at the end */
+	uint64_t peak_blocks, peak_bytes; /* its share of the process's highest point */
+	uint64_t temporaries; /* freed before their thread allocated again */
+	hs_thread thread;     /* the thread, if all were of one; else none */
+};
+
+/* A block alive at the end of the capture; sorted by addr. */
+struct hs_live {
+	uint64_t addr, size, born_ns;
+	uint32_t site; /* index into sites */
+	hs_thread thread;
+};
+
+/* One point of the time line: the state at a moment. */
+struct hs_snapshot {
+	uint64_t time_ns;
+	uint64_t heap_bytes, heap_blocks;
+	uint64_t peak_bytes; /* highest since the snapshot before */
+	uint64_t rss_bytes, anon_bytes, file_bytes, shmem_bytes; /* 0 where !HS_HAS_RSS */
+	uint64_t allocs; /* so far */
+};
+
+struct hs_totals {
+	uint64_t allocs, frees, bytes, temporaries;
+	uint64_t live_blocks, live_bytes;
+	uint64_t peak_blocks, peak_bytes, peak_ns;
+	uint64_t unmatched_frees; /* of blocks that were never seen: inherited, or attached late */
+};
+
+struct hs_profile {
+	struct hs_arena *arena;
+	uint32_t has; /* enum hs_has bits */
+
+	struct hs_process_info process;
+	struct hs_totals totals; /* sums over sites, checked */
+
+	const char *const *strings; /* by hs_str.i; strings[0] is "" */
+	const struct hs_thread_info *threads;
+	const struct hs_module_info *modules;
+	const struct hs_frame_info *frames;
+	const struct hs_stack_info *stacks;
+	const struct hs_site *sites;
+	const struct hs_live *live;
+	const struct hs_snapshot *snapshots;
+	const char *const *warnings; /* sentences: what is missing or doubtful */
+
+	/* Table sizes; where index 0 means "none" it is counted. */
+	uint32_t n_strings, n_threads, n_modules, n_frames, n_stacks, n_sites, n_live;
+	uint32_t n_snapshots, n_warnings;
+};
+
+_Static_assert(sizeof(struct hs_stack_info) == 8, "the trie is the big one");
+
+static inline const char *hs_string(const struct hs_profile *p, hs_str s)
+{
+	return p->strings[s.i];
+}
+
+/* Accepts NULL. */
+void hs_profile_free(struct hs_profile *p);
+
+/*
+ * Check every invariant named above (indices in range, parents smaller than
+ * children, sums equal to totals, sort orders); aborts.  Every seal does it.
+ */
+void hs_profile_check(const struct hs_profile *p);
+
+#endif /* HS_PROFILE_H */

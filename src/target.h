@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * A target: everything that is known of one process, bundled.  Profiles now;
+ * images, heaps and graphs join it as they come.  Just holds what it is given.
+ */
+#ifndef HS_TARGET_H
+#define HS_TARGET_H
+
+#include "src/profile.h"
+
+struct hs_target {
+	const struct hs_profile *profile; /* or NULL */
+	uint32_t has;                     /* the profile's bits */
+};
+
+#endif /* HS_TARGET_H */
