@@ -48,7 +48,7 @@ char *hs_xstrdup(const char *s)
 	return memcpy(hs_xmalloc(n), s, n);
 }
 
-static char *format_message(const char *format, va_list ap)
+static HS_PRINTF(1, 0) char *format_message(const char *format, va_list ap)
 {
 	char *s = NULL;
 	if (vasprintf(&s, format, ap) < 0)
