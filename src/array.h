@@ -22,22 +22,22 @@
 	}
 
 /* Append one zeroed item; returns its address, good until the next add. */
-#define hs_array_add(a)                                                               \
-	({                                                                            \
-		__typeof__(a) hs_a_ = (a);                                            \
-		if (hs_a_->n == hs_a_->room)                                          \
-			hs_a_->at = hs_array_grow_(hs_a_->at, &hs_a_->room,           \
-						   sizeof(*hs_a_->at));               \
-		(__typeof__(hs_a_->at))memset(&hs_a_->at[hs_a_->n++], 0,              \
-					      sizeof(*hs_a_->at));                    \
+#define hs_array_add(a)                                                     \
+	({                                                                  \
+		__typeof__(a) hs_a_ = (a);                                  \
+		if (hs_a_->n == hs_a_->room)                                \
+			hs_a_->at = hs_array_grow_(hs_a_->at, &hs_a_->room, \
+						   sizeof(*hs_a_->at));     \
+		(__typeof__(hs_a_->at))memset(&hs_a_->at[hs_a_->n++], 0,    \
+					      sizeof(*hs_a_->at));          \
 	})
 
 #define hs_array_push(a, value) (*hs_array_add(a) = (value))
 
-#define hs_array_free(a)                       \
-	({                                     \
-		free((a)->at);                 \
-		memset((a), 0, sizeof(*(a)));  \
+#define hs_array_free(a)                      \
+	({                                    \
+		free((a)->at);                \
+		memset((a), 0, sizeof(*(a))); \
 	})
 
 static inline void *hs_array_grow_(void *at, size_t *room, size_t size)

@@ -46,8 +46,10 @@ hs_stack hs_build_stack(struct hs_builder *b, hs_stack parent, hs_frame frame);
  */
 void hs_build_alloc(struct hs_builder *b, hs_thread thread, enum hs_alloc_kind kind,
 		    hs_stack stack, uint64_t addr, uint64_t size, uint64_t time_ns);
-void hs_build_dealloc(struct hs_builder *b, hs_thread thread, uint64_t addr, uint64_t time_ns);
-void hs_build_release(struct hs_builder *b, hs_thread thread, uint64_t addr, uint64_t time_ns);
+void hs_build_dealloc(struct hs_builder *b, hs_thread thread, uint64_t addr,
+		      uint64_t time_ns);
+void hs_build_release(struct hs_builder *b, hs_thread thread, uint64_t addr,
+		      uint64_t time_ns);
 void hs_build_retain(struct hs_builder *b, hs_thread thread, uint64_t time_ns);
 
 /*
@@ -63,7 +65,8 @@ void hs_build_totals(struct hs_builder *b, const struct hs_totals *peak_and_unma
  * A snapshot at S->time_ns: for event sources the heap's figures are filled in
  * by the builder (heap_bytes, heap_blocks, peak_bytes and allocs are ignored).
  */
-void hs_build_snapshot(struct hs_builder *b, const struct hs_snapshot *s, bool figures_known);
+void hs_build_snapshot(struct hs_builder *b, const struct hs_snapshot *s,
+		       bool figures_known);
 
 /* A sentence for the reader of the report; marks nothing by itself. */
 void hs_build_warn(struct hs_builder *b, const char *format, ...) HS_PRINTF(2, 3);

@@ -107,6 +107,6 @@ struct hs_error *hs_cur_check(const struct hs_cursor *c, const char *what)
 {
 	if (!hs_cur_failed(c))
 		return NULL;
-	return hs_error("%s: offset 0x%zx: truncated or damaged %s", c->name ? c->name : "?",
-			(size_t)(c->failed_at - c->start), what);
+	return hs_error("%s: offset 0x%zx: truncated or damaged %s",
+			c->name ? c->name : "?", (size_t)(c->failed_at - c->start), what);
 }

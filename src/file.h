@@ -16,7 +16,7 @@ struct hs_file {
 	bool truncated; /* the compressed stream ended early; data is its prefix */
 	void *map;      /* what to unmap, or NULL */
 	size_t map_size;
-	void *heap;     /* what to free, or NULL */
+	void *heap; /* what to free, or NULL */
 };
 
 /*

@@ -71,7 +71,8 @@ struct hs_findings *hs_findings_new(void);
 void hs_findings_free(struct hs_findings *findings);
 
 /* A zeroed finding with type, profile, stack, id and culprit set. */
-struct hs_finding *hs_findings_add(struct hs_findings *findings, enum hs_finding_type type,
+struct hs_finding *hs_findings_add(struct hs_findings *findings,
+				   enum hs_finding_type type,
 				   const struct hs_profile *profile, hs_stack stack);
 
 /* Add a sentence to F's evidence. */
@@ -79,7 +80,8 @@ void hs_finding_say(struct hs_findings *findings, struct hs_finding *f,
 		    const char *format, ...) HS_PRINTF(3, 4);
 
 void hs_findings_sort(struct hs_findings *findings);
-const struct hs_finding *hs_findings_get(const struct hs_findings *findings, size_t *n_ret);
+const struct hs_finding *hs_findings_get(const struct hs_findings *findings,
+					 size_t *n_ret);
 
 /*
  * The stack of a finding as frames, innermost first, inlined calls expanded.

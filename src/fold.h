@@ -16,7 +16,8 @@ struct hs_fold;
 /* Counters of one (stack, kind); see struct hs_site. */
 struct hs_fold_site {
 	uint32_t stack, kind;
-	uint32_t thread; /* of the first allocation; HS_FOLD_MANY once another allocated, too */
+	uint32_t thread; /* of the first allocation; HS_FOLD_MANY once another allocated,
+			    too */
 	uint64_t allocs, frees, bytes, temporaries;
 	uint64_t live_blocks, live_bytes;
 	uint64_t peak_blocks, peak_bytes; /* valid after hs_fold_settle() */
@@ -33,7 +34,8 @@ struct hs_fold_totals {
 	uint64_t live_blocks, live_bytes;
 	uint64_t peak_blocks, peak_bytes, peak_time;
 	uint64_t unmatched_frees; /* no such block is known */
-	uint64_t overlaps;        /* allocations at a live address: the older was taken as freed */
+	uint64_t overlaps; /* allocations at a live address: the older was taken as freed
+			    */
 };
 
 struct hs_fold *hs_fold_new(void);

@@ -15,7 +15,7 @@ struct hs_map {
 		uint64_t key;
 		uint32_t value;
 		uint32_t used;
-	} *slots;
+	} * slots;
 	size_t n, mask; /* mask + 1 slots; slots is NULL while empty */
 };
 

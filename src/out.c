@@ -114,7 +114,11 @@ void hs_put_uleb(struct hs_out *out, uint64_t v)
 static unsigned decode_utf8(const unsigned char *s, uint32_t *cp_ret)
 {
 	static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
-	unsigned n = s[0] < 0x80 ? 1 : s[0] < 0xc0 ? 0 : s[0] < 0xe0 ? 2 : s[0] < 0xf0 ? 3 : 4;
+	unsigned n = s[0] < 0x80   ? 1
+		     : s[0] < 0xc0 ? 0
+		     : s[0] < 0xe0 ? 2
+		     : s[0] < 0xf0 ? 3
+				   : 4;
 	if (n == 0 || s[0] > 0xf4)
 		return 0;
 	uint32_t cp = n == 1 ? s[0] : s[0] & (0xffu >> (n + 1));
@@ -152,7 +156,8 @@ void hs_put_json_string(struct hs_out *out, const char *s)
 			hs_puts(out, REPLACEMENT);
 		else if (cp == '"' || cp == '\\')
 			hs_printf(out, "\\%c", (char)cp);
-		else if (is_control(cp) || is_bidi_control(cp) || cp == 0x2028 || cp == 0x2029)
+		else if (is_control(cp) || is_bidi_control(cp) || cp == 0x2028 ||
+			 cp == 0x2029)
 			hs_printf(out, "\\u%04x", (unsigned)cp);
 		else
 			hs_put(out, p, n);
@@ -197,7 +202,8 @@ void hs_put_plain(struct hs_out *out, const char *s)
 
 void hs_put_size(struct hs_out *out, uint64_t bytes)
 {
-	static const char *const units[] = {"B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};
+	static const char *const units[] = {"B",   "KiB", "MiB", "GiB",
+					    "TiB", "PiB", "EiB"};
 	double v = (double)bytes;
 	size_t u = 0;
 	while (v >= 999.5 && u + 1 < HS_COUNT(units)) {

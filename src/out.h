@@ -12,8 +12,8 @@
 #include "src/base.h"
 
 struct hs_out {
-	int fd;           /* -1: memory only */
-	char *buf;        /* pending bytes; all bytes when fd is -1 */
+	int fd;    /* -1: memory only */
+	char *buf; /* pending bytes; all bytes when fd is -1 */
 	size_t n, room;
 	int err;          /* errno of the first failed write, or 0 */
 	uint64_t written; /* bytes handed to fd so far */

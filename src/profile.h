@@ -70,14 +70,16 @@ struct hs_thread_info {
 struct hs_module_info {
 	hs_str path, build_id; /* build_id: lower-case hex or "" */
 	struct hs_range mapped;
-	uint64_t bias;  /* address = bias + address in the ELF file */
-	uint32_t epoch; /* which of the objects that were mapped here, one after another */
+	uint64_t bias; /* address = bias + address in the ELF file */
+	uint32_t
+		epoch; /* which of the objects that were mapped here, one after another */
 };
 
 /* A place in code.  Inlined calls chain through `caller`. */
 struct hs_frame_info {
 	hs_module module;
-	uint64_t offset;   /* return address in terms of the ELF file, so that runs compare */
+	uint64_t offset; /* return address in terms of the ELF file, so that runs compare
+			  */
 	uint64_t function_start; /* ELF address of the function's symbol, or 0 */
 	hs_str function, file;   /* "" while unknown */
 	uint32_t line;
@@ -106,11 +108,11 @@ enum hs_alloc_kind {
 struct hs_site {
 	hs_stack stack;
 	enum hs_alloc_kind kind;
-	uint64_t allocs, frees, bytes; /* over the whole run */
+	uint64_t allocs, frees, bytes;    /* over the whole run */
 	uint64_t live_blocks, live_bytes; /* at the end */
 	uint64_t peak_blocks, peak_bytes; /* its share of the process's highest point */
-	uint64_t temporaries; /* freed before their thread allocated again */
-	hs_thread thread;     /* the thread, if all were of one; else none */
+	uint64_t temporaries;             /* freed before their thread allocated again */
+	hs_thread thread;                 /* the thread, if all were of one; else none */
 };
 
 /* A block alive at the end of the capture; sorted by addr. */
@@ -126,14 +128,15 @@ struct hs_snapshot {
 	uint64_t heap_bytes, heap_blocks;
 	uint64_t peak_bytes; /* highest since the snapshot before */
 	uint64_t rss_bytes, anon_bytes, file_bytes, shmem_bytes; /* 0 where !HS_HAS_RSS */
-	uint64_t allocs; /* so far */
+	uint64_t allocs;                                         /* so far */
 };
 
 struct hs_totals {
 	uint64_t allocs, frees, bytes, temporaries;
 	uint64_t live_blocks, live_bytes;
 	uint64_t peak_blocks, peak_bytes, peak_ns;
-	uint64_t unmatched_frees; /* of blocks that were never seen: inherited, or attached late */
+	uint64_t unmatched_frees; /* of blocks that were never seen: inherited, or
+				     attached late */
 };
 
 struct hs_profile {

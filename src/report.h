@@ -12,10 +12,10 @@ struct hs_report {
 	size_t n_targets;
 	const struct hs_findings *findings;
 
-	const char *title;  /* "myserver.4242", or the folder's name */
-	unsigned top;       /* leaks and hotspots to list in text; 0: default */
-	bool color;         /* text for a terminal */
-	bool details;       /* text: whole stacks, library frames included */
+	const char *title; /* "myserver.4242", or the folder's name */
+	unsigned top;      /* leaks and hotspots to list in text; 0: default */
+	bool color;        /* text for a terminal */
+	bool details;      /* text: whole stacks, library frames included */
 };
 
 #endif /* HS_REPORT_H */

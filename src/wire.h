@@ -51,16 +51,16 @@ enum hs_wire_exit {
 struct hs_wire_header {
 	char magic[8];
 	uint16_t version;
-	uint8_t word_size; /* 8 */
-	uint8_t clock;     /* enum hs_wire_clock */
-	uint32_t header_size; /* records of the header page begin here */
-	uint8_t id[16];       /* random: the capture's identity */
+	uint8_t word_size;     /* 8 */
+	uint8_t clock;         /* enum hs_wire_clock */
+	uint32_t header_size;  /* records of the header page begin here */
+	uint8_t id[16];        /* random: the capture's identity */
 	uint8_t at_random[16]; /* the 16 bytes that auxv's AT_RANDOM points to */
 	uint32_t pid, ppid;
-	uint64_t pid_ns;      /* inode of /proc/self/ns/pid */
-	uint64_t start_ticks; /* field 22 of /proc/PID/stat: tells reused pids apart */
-	uint64_t start_ns;    /* CLOCK_REALTIME when recording began */
-	uint64_t start_stamp; /* the stamp at that moment */
+	uint64_t pid_ns;       /* inode of /proc/self/ns/pid */
+	uint64_t start_ticks;  /* field 22 of /proc/PID/stat: tells reused pids apart */
+	uint64_t start_ns;     /* CLOCK_REALTIME when recording began */
+	uint64_t start_stamp;  /* the stamp at that moment */
 	uint8_t parent_id[16]; /* id of the capture this process was forked from, or 0 */
 	uint32_t flags;
 	uint32_t reserved0;
@@ -72,7 +72,7 @@ struct hs_wire_header {
 	uint64_t newest_chunk; /* page of the newest events section, or 0 */
 	uint64_t sequence;     /* HS_WIRE_CLOCK_COUNTER */
 	uint64_t lost_events;
-	uint64_t stacks;       /* stack ids handed out: ids are 1..stacks */
+	uint64_t stacks; /* stack ids handed out: ids are 1..stacks */
 	uint64_t exit_stamp;
 	uint32_t exit_kind; /* enum hs_wire_exit */
 	int32_t exit_code;
@@ -133,11 +133,13 @@ enum hs_wire_kind {
 	HS_WIRE_RECORD = 0, /* no fields; a record follows */
 	HS_WIRE_MALLOC = 1,
 	HS_WIRE_CALLOC = 2,
-	HS_WIRE_ALIGNED = 3, /* posix_memalign, aligned_alloc, memalign, valloc, pvalloc */
+	HS_WIRE_ALIGNED =
+		3, /* posix_memalign, aligned_alloc, memalign, valloc, pvalloc */
 	HS_WIRE_REALLOC = 4, /* the block that a realloc returned */
 	HS_WIRE_FREE = 5,    /* stamped before the block is given back; address only */
 	HS_WIRE_RELEASE = 6, /* a realloc's old block, likewise */
-	HS_WIRE_RETAIN = 7,  /* that realloc failed: the stream's last released block lives */
+	HS_WIRE_RETAIN =
+		7, /* that realloc failed: the stream's last released block lives */
 	HS_WIRE_NEW = 8,
 	HS_WIRE_NEW_ARRAY = 9,
 	HS_WIRE_DELETE = 10,
@@ -164,11 +166,12 @@ enum hs_wire_record {
 	HS_WIRE_THREAD = 3, /* uleb stream, tid, nesting level; bytes name */
 
 	/* Of the process; in the header page or by the recorder (the later wins). */
-	HS_WIRE_NAME = 10,    /* text */
-	HS_WIRE_EXE = 11,     /* text: path of the executable */
-	HS_WIRE_ARGV = 12,    /* arguments, each ended by NUL */
+	HS_WIRE_NAME = 10,       /* text */
+	HS_WIRE_EXE = 11,        /* text: path of the executable */
+	HS_WIRE_ARGV = 12,       /* arguments, each ended by NUL */
 	HS_WIRE_VERSION_OF = 13, /* text: version of the tracker */
-	HS_WIRE_SYSTEM = 14,  /* text: "Linux 6.1.0 x86_64 / glibc 2.36 / host" parts by NUL */
+	HS_WIRE_SYSTEM =
+		14, /* text: "Linux 6.1.0 x86_64 / glibc 2.36 / host" parts by NUL */
 
 	/* Of the recorder. */
 	HS_WIRE_PIECE = 20,    /* uleb stream, sequence, tid, base_stamp; events */
@@ -177,9 +180,9 @@ enum hs_wire_record {
 	HS_WIRE_MAPS = 23,     /* uleb stamp; text of /proc/PID/maps */
 
 	/* Folded: what replaces the log when it is not kept.  See fold.h. */
-	HS_WIRE_SEGMENT = 30, /* uleb from_stamp, to_stamp, time_ns; site deltas */
+	HS_WIRE_SEGMENT = 30,  /* uleb from_stamp, to_stamp, time_ns; site deltas */
 	HS_WIRE_LIVE_SET = 31, /* blocks alive at the end */
-	HS_WIRE_PEAK = 32,    /* composition of the highest point */
+	HS_WIRE_PEAK = 32,     /* composition of the highest point */
 
 	/* Reserved: sampling weights, inherited blocks, Python code, marks, scan
 	 * results, stacks of frees, mappings, inline module data. */

@@ -73,7 +73,8 @@ START_TEST(a_cursor_fails_for_good_past_the_end)
 	ck_assert_ptr_null(hs_cur_check(&c, "word"));
 	ck_assert_uint_eq(hs_cur_u32(&c), 0);
 	struct hs_error *err = hs_cur_check(&c, "word");
-	ck_assert_str_eq(hs_error_message(err), "data: offset 0x4: truncated or damaged word");
+	ck_assert_str_eq(hs_error_message(err),
+			 "data: offset 0x4: truncated or damaged word");
 	hs_error_free(err);
 	ck_assert_uint_eq(hs_cur_u8(&c), 0);
 }
@@ -81,7 +82,8 @@ END_TEST
 
 START_TEST(leb128_round_trips_and_overlong_forms_fail)
 {
-	const uint64_t values[] = {0, 1, 127, 128, 300, 1u << 31, UINT64_MAX - 1, UINT64_MAX};
+	const uint64_t values[] = {0,         1, 127, 128, 300, 1u << 31, UINT64_MAX - 1,
+				   UINT64_MAX};
 	for (size_t i = 0; i < HS_COUNT(values); i++) {
 		struct hs_out out;
 		hs_out_init(&out, -1);
@@ -121,8 +123,10 @@ static char *escaped(void (*put)(struct hs_out *, const char *), const char *s)
 
 START_TEST(hostile_strings_are_harmless_in_every_output)
 {
-	char *s = escaped(hs_put_json_string, "a\"\\\n\x80\xe2\x80\xae" "b");
-	ck_assert_str_eq(s, "\"a\\\"\\\\\\u000a\xef\xbf\xbd\\u202e" "b\"");
+	char *s = escaped(hs_put_json_string, "a\"\\\n\x80\xe2\x80\xae"
+					      "b");
+	ck_assert_str_eq(s, "\"a\\\"\\\\\\u000a\xef\xbf\xbd\\u202e"
+			    "b\"");
 	free(s);
 	s = escaped(hs_put_html, "<a href='x'>&\x01");
 	ck_assert_str_eq(s, "&#60;a href=&#39;x&#39;&#62;&#38;\xef\xbf\xbd");
@@ -138,8 +142,12 @@ START_TEST(sizes_have_three_digits)
 	const struct {
 		uint64_t bytes;
 		const char *text;
-	} cases[] = {{0, "0 B"},	    {999, "999 B"},	  {1024, "1.00 KiB"},
-		     {1536, "1.50 KiB"},    {102400, "100 KiB"},  {1048575, "1.00 MiB"},
+	} cases[] = {{0, "0 B"},
+		     {999, "999 B"},
+		     {1024, "1.00 KiB"},
+		     {1536, "1.50 KiB"},
+		     {102400, "100 KiB"},
+		     {1048575, "1.00 MiB"},
 		     {UINT64_MAX, "16.0 EiB"}};
 	for (size_t i = 0; i < HS_COUNT(cases); i++) {
 		struct hs_out out;

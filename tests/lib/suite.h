@@ -12,23 +12,23 @@
 #include <check.h>
 #include <stdlib.h>
 
-#define HS_SUITE(title, ...)                                                      \
-	int main(void)                                                            \
-	{                                                                         \
-		const TTest *const tests[] = {__VA_ARGS__};                       \
-		Suite *suite = suite_create(title);                                \
-		for (size_t i = 0; i < sizeof(tests) / sizeof(tests[0]); i++) {   \
-			TCase *c = tcase_create(tests[i]->name);                  \
-			tcase_set_timeout(c, 120);                                \
-			_tcase_add_test(c, tests[i], 0, 0, 0, 1);                 \
-			suite_add_tcase(suite, c);                                \
-		}                                                                 \
-		SRunner *runner = srunner_create(suite);                          \
-		srunner_set_tap(runner, "-");                                     \
-		srunner_run_all(runner, CK_SILENT);                               \
-		int failed = srunner_ntests_failed(runner);                       \
-		srunner_free(runner);                                             \
-		return failed ? EXIT_FAILURE : EXIT_SUCCESS;                      \
+#define HS_SUITE(title, ...)                                                    \
+	int main(void)                                                          \
+	{                                                                       \
+		const TTest *const tests[] = {__VA_ARGS__};                     \
+		Suite *suite = suite_create(title);                             \
+		for (size_t i = 0; i < sizeof(tests) / sizeof(tests[0]); i++) { \
+			TCase *c = tcase_create(tests[i]->name);                \
+			tcase_set_timeout(c, 120);                              \
+			_tcase_add_test(c, tests[i], 0, 0, 0, 1);               \
+			suite_add_tcase(suite, c);                              \
+		}                                                               \
+		SRunner *runner = srunner_create(suite);                        \
+		srunner_set_tap(runner, "-");                                   \
+		srunner_run_all(runner, CK_SILENT);                             \
+		int failed = srunner_ntests_failed(runner);                     \
+		srunner_free(runner);                                           \
+		return failed ? EXIT_FAILURE : EXIT_SUCCESS;                    \
 	}
 
 #endif /* HS_SUITE_H */
