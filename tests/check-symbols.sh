@@ -73,7 +73,7 @@ loud_members()
 	nm -A --undefined-only "$1" 2>/dev/null | awk '
 		{ split($0, part, ":"); member = part[2]; name = $NF }
 		member ~ /(^|-)error[.]o$/ { next }
-		name ~ /^(printf|puts|putchar|perror|vprintf|getenv|secure_getenv|exit|_exit|abort|stdout|stderr|__printf_chk)$/ {
+		name ~ /^(printf|puts|putchar|perror|vprintf|getenv|secure_getenv|exit|_exit|stdout|stderr|__printf_chk)$/ {
 			print member ": " name
 		}'
 }
