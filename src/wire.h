@@ -128,18 +128,19 @@ struct hs_wire_chunk {
  *                  16 bytes, 3 u64
  *      bits 10-11  stamp: 0 as before, 1 u16, 2 u32, 3 u64 difference
  *      bits 12-15  zero
+ *
+ * A kind that a reader does not know is skipped: its tag announces its fields
+ * like any other's.  HS_WIRE_RECORD has no fields: its tag is 0.
  */
 enum hs_wire_kind {
 	HS_WIRE_RECORD = 0, /* no fields; a record follows */
 	HS_WIRE_MALLOC = 1,
 	HS_WIRE_CALLOC = 2,
-	HS_WIRE_ALIGNED =
-		3, /* posix_memalign, aligned_alloc, memalign, valloc, pvalloc */
+	HS_WIRE_ALIGNED = 3, /* posix_memalign, aligned_alloc, memalign, *valloc */
 	HS_WIRE_REALLOC = 4, /* the block that a realloc returned */
 	HS_WIRE_FREE = 5,    /* stamped before the block is given back; address only */
 	HS_WIRE_RELEASE = 6, /* a realloc's old block, likewise */
-	HS_WIRE_RETAIN =
-		7, /* that realloc failed: the stream's last released block lives */
+	HS_WIRE_RETAIN = 7,  /* that realloc failed: the stream's last release is void */
 	HS_WIRE_NEW = 8,
 	HS_WIRE_NEW_ARRAY = 9,
 	HS_WIRE_DELETE = 10,
@@ -154,8 +155,20 @@ enum hs_wire_kind {
 #define HS_WIRE_EVENT_MAX     30u /* tag 2, stack 4, size 8, address 8, stamp 8 */
 
 /*
- * Records: uleb tag, uleb length, payload.  An unknown tag is skipped.  They
- * occur in the header page, in RECORDS sections and as HS_WIRE_RECORD events.
+ * Records: uleb tag, uleb length, payload.  An unknown tag is skipped, and so
+ * is what follows the fields that a reader knows.  They occur in the header
+ * page, in RECORDS sections and as HS_WIRE_RECORD events.  "bytes" is a uleb
+ * length and so many bytes; "text" is the rest of the payload.
+ *
+ * A STACK tells its frames from the outermost to the innermost.  The first
+ * n_shared are those of the STACK before it in the same chunk, PIECE or
+ * section: none for the first one there, and none where the epoch differs.
+ * Each further frame is a return address, as the difference to the frame
+ * before it (to 0 where there is none).
+ *
+ * A MODULE's epoch is header.epoch when it was seen.  An address in a stack of
+ * epoch E belongs to the module with the greatest epoch up to E that covers
+ * it, or else to the one with the smallest epoch.
  */
 enum hs_wire_record {
 	HS_WIRE_END_OF_RECORDS = 0,
@@ -170,8 +183,7 @@ enum hs_wire_record {
 	HS_WIRE_EXE = 11,        /* text: path of the executable */
 	HS_WIRE_ARGV = 12,       /* arguments, each ended by NUL */
 	HS_WIRE_VERSION_OF = 13, /* text: version of the tracker */
-	HS_WIRE_SYSTEM =
-		14, /* text: "Linux 6.1.0 x86_64 / glibc 2.36 / host" parts by NUL */
+	HS_WIRE_SYSTEM = 14,     /* text: kernel, libc, host; separated by NUL */
 
 	/* Of the recorder. */
 	HS_WIRE_PIECE = 20,    /* uleb stream, sequence, tid, base_stamp; events */

@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * A capture, opened: what doc/capture-format.md specifies, as tables and as
+ * one sequence of events in their true order.  Knows the bytes and nothing of
+ * profiles; formats/heapsnap.c and the recorder's finalization use it.
+ *
+ *      hs_capture_open()     header, records, where the pieces of the log lie
+ *      hs_capture_next()     events of all streams, merged; until it gives 0
+ *      then                  modules, threads and stacks are complete
+ *
+ * A file that was cut off or damaged yields what can be read; `loss` counts
+ * what is missing.  Memory is bounded by the bytes of the file.
+ */
+#ifndef HS_CAPTURE_H
+#define HS_CAPTURE_H
+
+#include "src/base.h"
+#include "src/wire.h"
+
+struct hs_cursor;
+
+/* Bytes in the file; not terminated.  `at` may be NULL when n is 0. */
+struct hs_capture_text {
+	const uint8_t *at;
+	size_t n;
+};
+
+/*
+ * One event.  A free, delete or release has no size and no stack; RETAIN has
+ * no address, either.  An allocation's stack may not be defined yet: resolve
+ * ids after the last event.
+ */
+struct hs_capture_event {
+	uint64_t addr, size;
+	uint64_t stamp;  /* never decreases */
+	uint32_t stack;  /* raw id, 0 for none; of a snapshot: its index */
+	uint32_t thread; /* index into `threads` */
+	uint32_t kind;   /* enum hs_wire_kind, or HS_CAPTURE_SNAPSHOT */
+};
+#define HS_CAPTURE_SNAPSHOT 16u
+
+/* A thread: all streams with one tid, so a signal handler's belong to it. */
+struct hs_capture_thread {
+	uint32_t tid;
+	struct hs_capture_text name;
+};
+
+struct hs_capture_module {
+	uint32_t epoch;
+	uint64_t start, end, bias;
+	struct hs_capture_text build_id, path; /* build_id: raw bytes */
+};
+
+/*
+ * Frames of stacks as a tree: node 0 is the root, parents come first.  Nodes
+ * are not unique: two may have the same parent and address.
+ */
+struct hs_capture_node {
+	uint32_t parent, epoch;
+	uint64_t pc; /* return address */
+};
+
+struct hs_capture_stack {
+	uint32_t id, node; /* node: its innermost frame */
+	uint32_t flags;    /* HS_WIRE_STACK_* */
+};
+
+struct hs_capture_snapshot {
+	uint64_t stamp, time_ns, rss, anon, file, shmem;
+};
+
+/* A stretch of one stream's log: a PIECE or a chunk. */
+struct hs_capture_piece {
+	uint32_t stream, sequence, tid;
+	uint32_t thread; /* index into `threads` */
+	uint64_t base_stamp;
+	struct hs_capture_text events;
+};
+
+/* A record that is kept as it is: SEGMENT, LIVE_SET, PEAK, MAPS. */
+struct hs_capture_record {
+	uint64_t tag;
+	struct hs_capture_text payload;
+};
+
+struct hs_capture_loss {
+	bool cut;                 /* the file ends before its last section does */
+	uint32_t damaged_records; /* sections whose records break off */
+	uint32_t damaged_pieces;  /* their events after the damage are lost */
+	uint64_t missing_pieces;  /* gaps in the streams' sequences */
+	uint64_t unknown_events;  /* of kinds that this reader does not know */
+};
+
+struct hs_capture {
+	struct hs_wire_header header; /* a copy; fields beyond the file's own are 0 */
+	struct hs_capture_text name, exe, argv, version, system;
+
+	bool ended;       /* an ENDED record is there */
+	uint32_t end_how; /* enum hs_wire_how */
+	int64_t end_code;
+	uint64_t end_stamp, end_ns;
+
+	const struct hs_capture_thread *threads;
+	const struct hs_capture_module *modules;
+	const struct hs_capture_node *nodes;
+	const struct hs_capture_stack *stacks;
+	const struct hs_capture_snapshot *snapshots; /* by stamp */
+	const struct hs_capture_piece *pieces; /* by (stream, sequence), no duplicates */
+	const struct hs_capture_record *records; /* in file order */
+	size_t n_threads, n_modules, n_nodes, n_stacks, n_snapshots, n_pieces, n_records;
+
+	struct hs_capture_loss loss;
+};
+
+/* Is this the beginning of a capture, of whatever version? */
+bool hs_capture_probe(const uint8_t *data, size_t size);
+
+/*
+ * Open the capture in IN, which must stay mapped.  The file may still be
+ * growing: what was committed when it was opened is read.  Fails only where
+ * the header cannot be read or is of a newer version.
+ */
+HS_MUST_USE struct hs_error *hs_capture_open(struct hs_cursor *in,
+					     struct hs_capture **ret);
+void hs_capture_free(struct hs_capture *c); /* accepts NULL */
+
+/*
+ * The next events in order (all streams merged by stamp, ties by the lower
+ * stream; a snapshot comes after the events that have its stamp), at most a
+ * few hundred at a time.  Returns their number, 0 after the last; *RET is good
+ * until the next call.
+ */
+size_t hs_capture_next(struct hs_capture *c, const struct hs_capture_event **ret);
+
+/* CLOCK_REALTIME of STAMP in ns, or 0 where it is not known. */
+uint64_t hs_capture_time(const struct hs_capture *c, uint64_t stamp);
+
+/* The stack with that raw id, or NULL.  After the last event. */
+const struct hs_capture_stack *hs_capture_stack(const struct hs_capture *c, uint32_t id);
+
+/*
+ * The module that covers return address PC in EPOCH, or NULL.  After the last
+ * event; sorts the modules when called for the first time.
+ */
+const struct hs_capture_module *hs_capture_find_module(struct hs_capture *c,
+						       uint32_t epoch, uint64_t pc);
+
+#endif /* HS_CAPTURE_H */
