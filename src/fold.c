@@ -1,0 +1,401 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * The fold: a table of live blocks, counters per site, the exact peak.
+ *
+ * Live blocks lie in one open-addressing table of 32-byte slots, so that an
+ * event touches one cache line of it; deletion shifts the cluster back, so
+ * there are no tombstones and the table never decays.
+ *
+ * The peak's composition costs O(1) per event.  Peaks are numbered: `peak` is
+ * the number of the latest one, and each site keeps the number it has seen.
+ * Invariant: a site that has seen the latest peak holds its share of it in
+ * peak_blocks and peak_bytes; one that has not, has not changed since before
+ * that peak was set, so its live figures *are* its share.  Whoever changes a
+ * site calls catch_up() first, which turns the second case into the first; a
+ * new peak only bumps the number.  hs_fold_settle() catches up for all.
+ */
+#include "src/fold.h"
+
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/random.h>
+
+#include "src/array.h"
+#include "src/hash.h"
+
+struct slot {
+	uint64_t addr, size, born;
+	uint32_t site; /* index + 1; 0: the slot is empty */
+	uint32_t thread;
+};
+
+/* What a thread's realloc has given back and not yet replaced. */
+enum in_flight {
+	NOTHING,
+	RELEASED, /* `released` is out of the table */
+	UNKNOWN,  /* it was of no known block; counted as unmatched */
+	KEPT,     /* settled: the block lives, and goes if the realloc succeeds */
+};
+
+struct thread {
+	uint64_t last;   /* address of its last allocation */
+	bool last_lives; /* ... which was not freed yet */
+	enum in_flight in_flight;
+	uint64_t allocs;
+	struct slot released;
+	bool was_last;         /* `released` was its owner's last allocation, */
+	uint64_t owner_allocs; /* which that was by then */
+};
+
+struct hs_fold {
+	struct slot *slots;
+	size_t n, mask;
+	uint64_t seed[2];
+
+	HS_ARRAY(struct hs_fold_site) sites;
+	struct hs_map site_of; /* (stack, kind) -> index */
+	HS_ARRAY(struct thread) threads;
+
+	struct hs_fold_totals totals;
+	uint64_t peak;  /* number of the latest peak */
+	uint64_t water; /* highest live bytes in this interval */
+	uint64_t now;
+};
+
+#define FIRST_SLOTS ((size_t)1024)
+#define HUGE_PAGE   ((size_t)2 << 20)
+
+/* Seeded, so that a hostile file cannot choose addresses that collide. */
+static inline size_t home(const struct hs_fold *f, uint64_t addr)
+{
+	unsigned __int128 product =
+		(unsigned __int128)(addr ^ f->seed[0]) * (f->seed[1] | 1);
+	return (size_t)((uint64_t)product ^ (uint64_t)(product >> 64)) & f->mask;
+}
+
+static struct slot *new_slots(size_t n)
+{
+	struct slot *slots = hs_xcalloc(n, sizeof(*slots));
+	/* Probes are random: with small pages each would miss the TLB, too. */
+	if (n * sizeof(*slots) >= 2 * HUGE_PAGE) {
+		uintptr_t from = ((uintptr_t)slots + HUGE_PAGE - 1) & ~(HUGE_PAGE - 1);
+		uintptr_t to = (uintptr_t)(slots + n) & ~(HUGE_PAGE - 1);
+		(void)madvise((void *)from, to - from, MADV_HUGEPAGE);
+	}
+	return slots;
+}
+
+struct hs_fold *hs_fold_new(void)
+{
+	struct hs_fold *f = hs_xcalloc(1, sizeof(*f));
+	if (getrandom(f->seed, sizeof(f->seed), GRND_NONBLOCK) != sizeof(f->seed)) {
+		/* Early at boot: where the kernel put us has to do. */
+		f->seed[0] = hs_hash_u64((uintptr_t)f);
+		f->seed[1] = hs_hash_u64(f->seed[0]);
+	}
+	f->slots = new_slots(FIRST_SLOTS);
+	f->mask = FIRST_SLOTS - 1;
+	return f;
+}
+
+void hs_fold_free(struct hs_fold *f)
+{
+	if (!f)
+		return;
+	free(f->slots);
+	hs_array_free(&f->sites);
+	hs_array_free(&f->threads);
+	hs_map_deinit(&f->site_of);
+	free(f);
+}
+
+/* The slot of ADDR, or the empty slot where it belongs. */
+static inline struct slot *find(const struct hs_fold *f, uint64_t addr)
+{
+	size_t i = home(f, addr);
+	while (f->slots[i].site && f->slots[i].addr != addr)
+		i = (i + 1) & f->mask;
+	return &f->slots[i];
+}
+
+static void grow(struct hs_fold *f)
+{
+	struct slot *old = f->slots;
+	size_t n = f->mask + 1;
+	f->slots = new_slots(n * 2);
+	f->mask = n * 2 - 1;
+	for (size_t i = 0; i < n; i++)
+		if (old[i].site)
+			*find(f, old[i].addr) = old[i];
+	free(old);
+}
+
+/*
+ * Empty the slot at HOLE: each later slot of its cluster that would no longer
+ * be found moves back into the hole and leaves another one.
+ */
+static inline void erase(struct hs_fold *f, struct slot *hole)
+{
+	size_t i = (size_t)(hole - f->slots);
+	for (size_t j = (i + 1) & f->mask; f->slots[j].site; j = (j + 1) & f->mask) {
+		size_t reach = (j - home(f, f->slots[j].addr)) & f->mask;
+		if (reach >= ((j - i) & f->mask)) {
+			f->slots[i] = f->slots[j];
+			i = j;
+		}
+	}
+	f->slots[i].site = 0;
+	f->n--;
+}
+
+void hs_fold_prefetch(const struct hs_fold *f, uint64_t addr)
+{
+	__builtin_prefetch(&f->slots[home(f, addr)], 1);
+}
+
+static struct thread *thread_at(struct hs_fold *f, uint32_t thread)
+{
+	while (f->threads.n <= thread)
+		(void)hs_array_add(&f->threads);
+	return &f->threads.at[thread];
+}
+
+static uint32_t new_site(struct hs_fold *f, uint32_t thread, uint32_t kind,
+			 uint32_t stack)
+{
+	struct hs_fold_site *site = hs_array_add(&f->sites);
+	site->stack = stack;
+	site->kind = kind;
+	site->thread = thread;
+	site->seen_peak = f->peak;
+	return (uint32_t)(f->sites.n - 1);
+}
+
+static inline uint32_t site_for(struct hs_fold *f, uint32_t thread, uint32_t kind,
+				uint32_t stack)
+{
+	bool fresh;
+	uint32_t *index = hs_map_put(&f->site_of, (uint64_t)kind << 32 | stack, &fresh);
+	if (fresh)
+		*index = new_site(f, thread, kind, stack);
+	return *index;
+}
+
+/* To be called before SITE's live figures change; see the top. */
+static inline void catch_up(const struct hs_fold *f, struct hs_fold_site *site)
+{
+	if (site->seen_peak == f->peak)
+		return;
+	site->peak_blocks = site->live_blocks;
+	site->peak_bytes = site->live_bytes;
+	site->seen_peak = f->peak;
+}
+
+static inline void block_lives(struct hs_fold *f, struct hs_fold_site *site,
+			       uint64_t size)
+{
+	catch_up(f, site);
+	site->live_blocks++;
+	site->live_bytes += size;
+	struct hs_fold_totals *t = &f->totals;
+	t->live_blocks++;
+	t->live_bytes += size;
+	if (t->live_bytes > f->water)
+		f->water = t->live_bytes;
+	if (t->live_bytes > t->peak_bytes) {
+		t->peak_bytes = t->live_bytes;
+		t->peak_blocks = t->live_blocks;
+		t->peak_time = f->now;
+		f->peak++;
+	}
+}
+
+static inline void block_dies(struct hs_fold *f, struct hs_fold_site *site, uint64_t size)
+{
+	catch_up(f, site);
+	site->live_blocks--;
+	site->live_bytes -= size;
+	f->totals.live_blocks--;
+	f->totals.live_bytes -= size;
+}
+
+/* Take the block in SLOT out.  Returns whether it was a thread's last one. */
+static inline bool take(struct hs_fold *f, struct slot *slot)
+{
+	struct hs_fold_site *site = &f->sites.at[slot->site - 1];
+	struct thread *owner = &f->threads.at[slot->thread];
+	bool was_last = owner->last_lives && owner->last == slot->addr;
+	block_dies(f, site, slot->size);
+	site->frees++;
+	f->totals.frees++;
+	if (was_last) {
+		owner->last_lives = false;
+		site->temporaries++;
+		f->totals.temporaries++;
+	}
+	erase(f, slot);
+	return was_last;
+}
+
+void hs_fold_dealloc(struct hs_fold *f, uint64_t addr)
+{
+	struct slot *slot = find(f, addr);
+	if (slot->site)
+		take(f, slot);
+	else
+		f->totals.unmatched_frees++;
+}
+
+/* The realloc that had released a block is over. */
+static void land(struct hs_fold *f, struct thread *t)
+{
+	if (t->in_flight == KEPT)
+		hs_fold_dealloc(f, t->released.addr);
+	t->in_flight = NOTHING;
+}
+
+/* An empty slot for ADDR; a block that is there was freed without our knowing. */
+static inline struct slot *slot_for(struct hs_fold *f, uint64_t addr)
+{
+	if ((f->n + 1) * 8 > (f->mask + 1) * 5)
+		grow(f);
+	struct slot *slot = find(f, addr);
+	if (slot->site) {
+		f->totals.overlaps++;
+		take(f, slot);
+		slot = find(f, addr);
+	}
+	f->n++;
+	return slot;
+}
+
+void hs_fold_alloc(struct hs_fold *f, uint32_t thread, uint32_t kind, uint32_t stack,
+		   uint64_t addr, uint64_t size, uint64_t time)
+{
+	struct thread *t = thread_at(f, thread);
+	if (t->in_flight)
+		land(f, t);
+	/* No sum can wrap when this one does not. */
+	size = HS_MIN(size, UINT64_MAX - f->totals.bytes);
+	f->now = time;
+
+	uint32_t index = site_for(f, thread, kind, stack);
+	struct slot *slot = slot_for(f, addr);
+	*slot = (struct slot){addr, size, time, index + 1, thread};
+	t->last = addr;
+	t->last_lives = true;
+	t->allocs++;
+
+	struct hs_fold_site *site = &f->sites.at[index];
+	if (site->thread != thread)
+		site->thread = HS_FOLD_MANY;
+	site->allocs++;
+	site->bytes += size;
+	f->totals.allocs++;
+	f->totals.bytes += size;
+	block_lives(f, site, size);
+}
+
+void hs_fold_release(struct hs_fold *f, uint32_t thread, uint64_t addr)
+{
+	struct thread *t = thread_at(f, thread);
+	if (t->in_flight)
+		land(f, t);
+	struct slot *slot = find(f, addr);
+	t->in_flight = slot->site ? RELEASED : UNKNOWN;
+	t->released = *slot;
+	t->released.addr = addr;
+	t->was_last = false;
+	if (slot->site) {
+		t->owner_allocs = f->threads.at[slot->thread].allocs;
+		t->was_last = take(f, slot);
+	} else {
+		f->totals.unmatched_frees++;
+	}
+}
+
+static void put_back(struct hs_fold *f, struct thread *t)
+{
+	const struct slot *block = &t->released;
+	*slot_for(f, block->addr) = *block;
+	struct hs_fold_site *site = &f->sites.at[block->site - 1];
+	struct thread *owner = &f->threads.at[block->thread];
+	site->frees--;
+	f->totals.frees--;
+	if (t->was_last) {
+		site->temporaries--;
+		f->totals.temporaries--;
+		/* Still its last one, unless it has allocated since. */
+		if (owner->allocs == t->owner_allocs)
+			owner->last_lives = true;
+	}
+	block_lives(f, site, block->size);
+}
+
+static void undo_release(struct hs_fold *f, struct thread *t)
+{
+	if (t->in_flight == RELEASED)
+		put_back(f, t);
+	else if (t->in_flight == UNKNOWN)
+		f->totals.unmatched_frees--;
+}
+
+void hs_fold_retain(struct hs_fold *f, uint32_t thread)
+{
+	struct thread *t = thread_at(f, thread);
+	undo_release(f, t);
+	t->in_flight = NOTHING;
+}
+
+void hs_fold_settle(struct hs_fold *f)
+{
+	for (size_t i = 0; i < f->threads.n; i++) {
+		struct thread *t = &f->threads.at[i];
+		if (t->in_flight == NOTHING)
+			continue;
+		undo_release(f, t);
+		t->in_flight = KEPT;
+	}
+	for (size_t i = 0; i < f->sites.n; i++)
+		catch_up(f, &f->sites.at[i]);
+}
+
+const struct hs_fold_totals *hs_fold_totals(const struct hs_fold *f)
+{
+	return &f->totals;
+}
+
+uint64_t hs_fold_take_high_water(struct hs_fold *f)
+{
+	uint64_t water = f->water;
+	f->water = f->totals.live_bytes;
+	return water;
+}
+
+const struct hs_fold_site *hs_fold_sites(const struct hs_fold *f, size_t *n_ret)
+{
+	*n_ret = f->sites.n;
+	return f->sites.at;
+}
+
+static int by_address(const void *a, const void *b)
+{
+	const struct hs_fold_block *x = a, *y = b;
+	return (x->addr > y->addr) - (x->addr < y->addr);
+}
+
+struct hs_fold_block *hs_fold_live(const struct hs_fold *f, size_t *n_ret)
+{
+	struct hs_fold_block *blocks = hs_xmalloc(f->n * sizeof(*blocks));
+	size_t n = 0;
+	for (size_t i = 0; i <= f->mask; i++) {
+		const struct slot *s = &f->slots[i];
+		if (s->site)
+			blocks[n++] = (struct hs_fold_block){s->addr, s->size, s->born,
+							     s->site - 1, s->thread};
+	}
+	qsort(blocks, n, sizeof(*blocks), by_address);
+	*n_ret = n;
+	return blocks;
+}
