@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * Room in the capture file.  Pages are reserved from the end of the file in
+ * windows, which grow from 64 KiB to 4 MiB, and carved into chunks without a
+ * lock.  The file is opened only while a window is added: no descriptor of
+ * ours stays in the program.
+ */
+#include "src/tracker/capture.h"
+
+#include <fcntl.h>
+#include <string.h>
+
+#include "src/tracker/identity.h"
+#include "src/tracker/state.h"
+
+#define FIRST_WINDOW_PAGES 16u /* with the header page */
+#define LAST_WINDOW_PAGES  1024u
+#define RETRIES_AT_ONCE    1000u
+
+struct hs_wire_header *tr_header;
+
+static struct {
+	char path[4096];
+	uint64_t dev, ino;
+	uint64_t max_pages;
+	/* The open window. */
+	bool lock;
+	uint8_t *base;       /* where its first page is mapped */
+	uint64_t first_page; /* in the file */
+	uint64_t n_pages, used;
+} file;
+
+/* The capture again, if it is still where it was. */
+static int reopen(void)
+{
+	uint64_t dev, ino;
+	int fd = (int)sys_open(file.path, O_RDWR | O_NOFOLLOW, 0);
+	if (fd >= 0 && sys_identity(fd, &dev, &ino) && dev == file.dev && ino == file.ino)
+		return fd;
+	if (fd >= 0)
+		sys_close(fd);
+	return -1;
+}
+
+static bool map_window(int fd, uint64_t first, uint64_t n_pages)
+{
+	uint64_t start = first * HS_WIRE_PAGE, size = n_pages * HS_WIRE_PAGE;
+	if (sys_allocate(fd, start, start + size) < 0)
+		return false;
+	uint8_t *base = sys_map_file(fd, start, size);
+	if (!base)
+		return false;
+	file.base = base;
+	file.first_page = first;
+	file.n_pages = n_pages;
+	file.used = 0;
+	return true;
+}
+
+/* A new window for at least PAGES pages; called with the file locked. */
+static bool add_window(uint64_t pages)
+{
+	uint64_t n = file.n_pages * 4;
+	if (n > LAST_WINDOW_PAGES)
+		n = LAST_WINDOW_PAGES;
+	if (n < pages)
+		n = pages;
+	if (__atomic_load_n(&tr_header->end_page, __ATOMIC_RELAXED) + n > file.max_pages)
+		return false;
+	int fd = reopen();
+	if (fd < 0)
+		return false;
+	/* A reservation that cannot be used stays a hole, which readers skip. */
+	uint64_t first = __atomic_fetch_add(&tr_header->end_page, n, __ATOMIC_ACQ_REL);
+	bool ok = map_window(fd, first, n);
+	sys_close(fd);
+	return ok;
+}
+
+struct hs_wire_chunk *tr_capture_carve(uint32_t pages)
+{
+	/* Only tried: a signal handler may have interrupted the holder. */
+	for (unsigned i = 0; __atomic_test_and_set(&file.lock, __ATOMIC_ACQUIRE); i++)
+		if (i == RETRIES_AT_ONCE)
+			return NULL;
+	struct hs_wire_chunk *c = NULL;
+	if (file.used + pages <= file.n_pages || add_window(pages)) {
+		c = (void *)(file.base + file.used * HS_WIRE_PAGE);
+		file.used += pages;
+	}
+	uint64_t page = c ? file.first_page + file.used - pages : 0;
+	__atomic_clear(&file.lock, __ATOMIC_RELEASE);
+	if (!c)
+		return NULL;
+	c->previous = page; /* its own page until it is published */
+	c->section.tag = HS_WIRE_EVENTS;
+	c->section.header_size = sizeof(*c);
+	c->section.pages = pages;
+	return c;
+}
+
+void tr_capture_publish(struct hs_wire_chunk *c)
+{
+	uint64_t page = c->previous;
+	/* The magic goes last, so that a scanning reader finds a whole header. */
+	__atomic_store_n(&c->section.magic, HS_WIRE_SECTION_MAGIC, __ATOMIC_RELEASE);
+	uint64_t newest = __atomic_load_n(&tr_header->newest_chunk, __ATOMIC_RELAXED);
+	do {
+		c->previous = newest;
+	} while (!__atomic_compare_exchange_n(&tr_header->newest_chunk, &newest, page,
+					      true, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED));
+}
+
+/* Create the file, under the first name that is free. */
+static int create(void)
+{
+	for (unsigned i = 0; i < 1000; i++) {
+		tr_identity_path(file.path, sizeof(file.path), i);
+		int fd = (int)sys_open(file.path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW,
+				       0644);
+		if (fd >= 0 || fd != -17 /* EEXIST */)
+			return fd;
+	}
+	return -1;
+}
+
+bool tr_capture_open(bool forked)
+{
+	struct hs_wire_header *parent = forked ? tr_header : NULL;
+	memset(&file, 0, sizeof(file));
+	tr_identity_start(parent ? parent->id : NULL);
+	int fd = create();
+	if (fd < 0)
+		return false;
+	file.max_pages = tr_identity_max_disk() / HS_WIRE_PAGE;
+	bool ok = sys_identity(fd, &file.dev, &file.ino) &&
+		  map_window(fd, 0, FIRST_WINDOW_PAGES);
+	sys_close(fd);
+	if (!ok) {
+		sys_unlink(file.path); /* full disk: leave no empty file behind */
+		return false;
+	}
+	struct hs_wire_header *h = (void *)file.base;
+	file.used = 1;
+	h->end_page = FIRST_WINDOW_PAGES;
+	tr_header = h; /* tr_stamp() needs it */
+	tr_identity_fill(h, forked);
+	return true;
+}

@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: MIT */
+
+/* Appending events and records to a stream, as doc/capture-format.md lays them out. */
+#ifndef TR_EMIT_H
+#define TR_EMIT_H
+
+#include <string.h>
+
+#include "src/tracker/capture.h"
+#include "src/tracker/stream.h"
+
+/* Stored little-endian words may write up to 8 bytes from any field's start. */
+#define TR_EVENT_ROOM (HS_WIRE_EVENT_MAX + 8u)
+
+/*
+ * Open a chunk with room for SIZE bytes: close the present one, use a drained
+ * one again, or carve a new one.  False: no room; the event is counted as lost.
+ */
+TR_HIDDEN bool tr_chunk_next(struct tr_stream *s, size_t size);
+
+/* Close the open chunk, if any; the next event opens another. */
+TR_HIDDEN void tr_chunk_close(struct tr_stream *s);
+
+/* Compare S's tick with the header's and decide whether to stamp. */
+TR_HIDDEN bool tr_stamp_due_slow(struct tr_stream *s);
+
+/* Append a record: TAG, LENGTH and the payload that FILL writes at its argument. */
+TR_HIDDEN bool tr_emit_text(struct tr_stream *s, uint32_t tag, const uint64_t *numbers,
+			    size_t n_numbers, const void *bytes1, size_t size1,
+			    const void *bytes2, size_t size2);
+
+/* Append a STACK record for the N return addresses at S->pcs. */
+TR_HIDDEN bool tr_emit_stack(struct tr_stream *s, uint32_t id, uint32_t flags, size_t n);
+
+static inline uint8_t *tr_put(uint8_t *p, uint64_t v, size_t size)
+{
+	memcpy(p, &v,
+	       sizeof(v)); /* little-endian; the bytes behind are overwritten next */
+	return p + size;
+}
+
+static inline uint8_t *tr_put_uleb(uint8_t *p, uint64_t v)
+{
+	for (; v >= 128; v >>= 7)
+		*p++ = (uint8_t)(v | 128);
+	*p++ = (uint8_t)v;
+	return p;
+}
+
+/* Make everything up to P count. */
+static inline void tr_commit(struct tr_stream *s, uint8_t *p)
+{
+	s->pos = p;
+	uint8_t *payload = (uint8_t *)s->chunk + sizeof(*s->chunk);
+	__atomic_store_n(&s->chunk->section.length, (uint32_t)(p - payload),
+			 __ATOMIC_RELEASE);
+}
+
+static inline bool tr_stamp_due(struct tr_stream *s)
+{
+	uint32_t tick = __atomic_load_n(&tr_header->tick, __ATOMIC_ACQUIRE);
+	return TR_UNLIKELY(s->tick != tick) && tr_stamp_due_slow(s);
+}
+
+static inline uint8_t *tr_put_address(uint8_t *p, unsigned *tag, uint64_t addr,
+				      uint64_t last)
+{
+	if (addr == last)
+		return p;
+	int64_t units = (int64_t)(addr - last) >> 4;
+	if (TR_LIKELY(!((addr | last) & 15) && units == (int16_t)units)) {
+		*tag |= 1u << HS_WIRE_ADDRESS_SHIFT;
+		return tr_put(p, (uint64_t)units, 2);
+	}
+	if (!((addr | last) & 15) && units == (int32_t)units) {
+		*tag |= 2u << HS_WIRE_ADDRESS_SHIFT;
+		return tr_put(p, (uint64_t)units, 4);
+	}
+	*tag |= 3u << HS_WIRE_ADDRESS_SHIFT;
+	return tr_put(p, addr, 8);
+}
+
+static inline uint8_t *tr_put_stamp(uint8_t *p, unsigned *tag, uint64_t delta)
+{
+	unsigned code = delta >> 16 == 0 ? 1 : delta >> 32 == 0 ? 2 : 3;
+	*tag |= code << HS_WIRE_STAMP_SHIFT;
+	return tr_put(p, delta, (size_t)1 << code);
+}
+
+/* Room for one event, in the open chunk or a new one. */
+static inline bool tr_room(struct tr_stream *s)
+{
+	return TR_LIKELY(s->pos < s->limit) || tr_chunk_next(s, TR_EVENT_ROOM);
+}
+
+/* An event that names an address and no more: FREE, RELEASE. */
+static inline void tr_emit_address(struct tr_stream *s, unsigned kind, uint64_t addr)
+{
+	if (!tr_room(s))
+		return;
+	unsigned tag = kind;
+	uint8_t *p = tr_put_address(s->pos + 2, &tag, addr, s->last_addr);
+	uint64_t stamp = s->last_stamp;
+	if (tr_stamp_due(s)) {
+		stamp = tr_stamp();
+		p = tr_put_stamp(p, &tag, stamp - s->last_stamp);
+	}
+	memcpy(s->pos, &(uint16_t){(uint16_t)tag}, 2);
+	tr_commit(s, p);
+	s->last_addr = addr;
+	s->last_stamp = stamp;
+}
+
+/* A block was obtained.  STACK 0: unknown. */
+static inline void tr_emit_block(struct tr_stream *s, unsigned kind, uint64_t addr,
+				 uint64_t size, uint32_t stack)
+{
+	if (!tr_room(s))
+		return;
+	unsigned tag = kind;
+	uint8_t *p = s->pos + 2;
+	if (stack != s->last_stack) {
+		unsigned code = stack >> 16 == 0 ? 1 : stack >> 24 == 0 ? 2 : 3;
+		tag |= code << HS_WIRE_STACK_SHIFT;
+		p = tr_put(p, stack, code + 1);
+	}
+	if (size != s->last_size) {
+		unsigned code = size >> 8 == 0 ? 1 : size >> 16 == 0 ? 2 : 3;
+		tag |= code << HS_WIRE_SIZE_SHIFT;
+		p = tr_put(p, size, code == 3 ? 8 : code);
+	}
+	p = tr_put_address(p, &tag, addr, s->last_addr);
+	uint64_t stamp = s->last_stamp;
+	if (tr_stamp_due(s)) {
+		stamp = tr_stamp();
+		p = tr_put_stamp(p, &tag, stamp - s->last_stamp);
+	}
+	memcpy(s->pos, &(uint16_t){(uint16_t)tag}, 2);
+	tr_commit(s, p);
+	s->last_stack = stack;
+	s->last_size = size;
+	s->last_addr = addr;
+	s->last_stamp = stamp;
+}
+
+#endif /* TR_EMIT_H */

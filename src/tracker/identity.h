@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: MIT */
+
+/* Who this process is: the capture's name, its header and the environment. */
+#ifndef TR_IDENTITY_H
+#define TR_IDENTITY_H
+
+#include "src/tracker/sys.h"
+#include "src/wire.h"
+
+/*
+ * Read what names the capture: HEAPSNAP_DIR, the process's name and pid; make
+ * the directory.  PARENT_ID: the capture this process was forked from, or NULL.
+ */
+TR_HIDDEN void tr_identity_start(const uint8_t *parent_id);
+
+/* DIR/NAME.PID.hsnap; the ATTEMPT-th (from 0) name to try. */
+TR_HIDDEN void tr_identity_path(char *path, size_t size, unsigned attempt);
+
+/* HEAPSNAP_MAX_DISK in bytes. */
+TR_HIDDEN uint64_t tr_identity_max_disk(void);
+
+/* Fill the header page; the magic goes last. */
+TR_HIDDEN void tr_identity_fill(struct hs_wire_header *h, bool forked);
+
+#endif /* TR_IDENTITY_H */

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * Start and end: when recording begins, in a process and in its forked
+ * children, and what is told when threads and the process end.
+ */
+#include "src/tracker/life.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+
+#include "src/tracker/capture.h"
+#include "src/tracker/modules.h"
+#include "src/tracker/stacks.h"
+#include "src/tracker/state.h"
+#include "src/tracker/unwind.h"
+
+enum tr_state tr_state;
+uint32_t tr_epoch;
+uint32_t tr_pid;
+bool tr_clock_is_tsc;
+
+static pthread_key_t thread_key;
+static bool have_key;
+
+static bool open_capture(bool forked)
+{
+	bool wiped = true;
+	tr_pid = sys_getpid();
+	tr_clock_is_tsc = sys_tsc_is_invariant();
+	tr_modules_start();
+	/*
+	 * Without MADV_WIPEONFORK a child would write into its parent's chunks:
+	 * better no recording at all (Linux before 4.14).
+	 */
+	bool ok = tr_streams_start(&wiped) && wiped && tr_capture_open(forked);
+	__atomic_store_n(&tr_state, ok ? TR_ON : TR_DEAD, __ATOMIC_RELEASE);
+	return ok;
+}
+
+bool tr_start(void)
+{
+	enum tr_state state = __atomic_load_n(&tr_state, __ATOMIC_ACQUIRE);
+	if (TR_LIKELY(state == TR_ON))
+		return true;
+	if (state != TR_UNBORN)
+		return false;
+	if (!__atomic_compare_exchange_n(&tr_state, &state, TR_STARTING, false,
+					 __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
+		return state == TR_ON;
+	return open_capture(false);
+}
+
+bool tr_start_forked(void)
+{
+	/* One thread, and its hook waits for us: no race. */
+	if (tr_state != TR_ON)
+		return false;
+	tr_many_streams = false;
+	tr_epoch = 0;
+	tr_stacks_restart();
+	tr_unwind_forget(); /* so that modules are told of again */
+	return open_capture(true);
+}
+
+void tr_life_watch_thread(struct tr_stream *s)
+{
+	if (have_key)
+		pthread_setspecific(thread_key, s);
+}
+
+void tr_life_exiting(uint32_t kind, int code)
+{
+	struct hs_wire_header *h = tr_header;
+	/* A vfork child shares our memory, and its end is not ours. */
+	if (!h || sys_getpid() != tr_pid)
+		return;
+	h->exit_code = code;
+	h->exit_stamp = tr_stamp();
+	__atomic_store_n(&h->exit_kind, kind, __ATOMIC_RELEASE);
+}
+
+static void on_exit_hook(int code, void *unused)
+{
+	(void)unused;
+	tr_life_exiting(HS_WIRE_EXIT_EXIT, code);
+}
+
+__attribute__((constructor)) static void construct(void)
+{
+	tr_start();
+	have_key = pthread_key_create(&thread_key, tr_stream_retire) == 0;
+	if (have_key && tr_tls.stream)
+		pthread_setspecific(thread_key, tr_tls.stream);
+	/* In libc's first, static block of handlers: allocates nothing. */
+	on_exit(on_exit_hook, NULL);
+}

@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * The hooks.  Those of the malloc family are entered through the stubs, which
+ * add SLOT (where the return address lies) and FP (the caller's frame
+ * pointer).  Results and errno are the real functions' own.
+ *
+ * Order matters to readers: a block's end is written before the block is
+ * given back, its beginning after it was obtained.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "src/tracker/emit.h"
+#include "src/tracker/life.h"
+#include "src/tracker/modules.h"
+#include "src/tracker/real.h"
+#include "src/tracker/stacks.h"
+
+#define HOOK TR_HIDDEN
+
+HOOK void *tr_malloc(size_t size, const uint64_t *slot, uint64_t fp);
+HOOK void tr_free(void *p, const uint64_t *slot, uint64_t fp);
+HOOK void *tr_calloc(size_t n, size_t size, const uint64_t *slot, uint64_t fp);
+HOOK void *tr_realloc(void *old, size_t size, const uint64_t *slot, uint64_t fp);
+HOOK void *tr_reallocarray(void *old, size_t n, size_t size, const uint64_t *slot,
+			   uint64_t fp);
+HOOK int tr_posix_memalign(void **ret, size_t align, size_t size, const uint64_t *slot,
+			   uint64_t fp);
+HOOK void *tr_aligned_alloc(size_t align, size_t size, const uint64_t *slot, uint64_t fp);
+HOOK void *tr_memalign(size_t align, size_t size, const uint64_t *slot, uint64_t fp);
+HOOK void *tr_valloc(size_t size, const uint64_t *slot, uint64_t fp);
+HOOK void *tr_pvalloc(size_t size, const uint64_t *slot, uint64_t fp);
+
+static inline void record_block(unsigned kind, const void *p, size_t size,
+				const uint64_t *slot, uint64_t fp)
+{
+	struct tr_stream *s = tr_enter((uintptr_t)slot);
+	if (TR_UNLIKELY(!s))
+		return;
+	uint32_t stack = tr_stack_id(s, slot, fp);
+	tr_emit_block(s, kind, (uint64_t)(uintptr_t)p, size, stack);
+	tr_leave(s);
+}
+
+static inline void record_end(unsigned kind, const void *p, const uint64_t *slot)
+{
+	struct tr_stream *s = tr_enter((uintptr_t)slot);
+	if (TR_UNLIKELY(!s))
+		return;
+	tr_emit_address(s, kind, (uint64_t)(uintptr_t)p);
+	tr_leave(s);
+}
+
+/* A realloc failed: what it released lives on.  The event's address means nothing. */
+static void record_retain(const uint64_t *slot)
+{
+	struct tr_stream *s = tr_enter((uintptr_t)slot);
+	if (!s)
+		return;
+	tr_emit_address(s, HS_WIRE_RETAIN, s->last_addr);
+	tr_leave(s);
+}
+
+/* Call the real function; what it returns was obtained by the program unless nested. */
+#define OBTAIN(kind, size, real_call)                              \
+	do {                                                       \
+		bool outermost = tr_real_enter((uintptr_t)slot);   \
+		void *block = (real_call);                         \
+		tr_real_leave(outermost);                          \
+		if (TR_LIKELY(block && outermost))                 \
+			record_block(kind, block, size, slot, fp); \
+		return block;                                      \
+	} while (0)
+
+void *tr_malloc(size_t size, const uint64_t *slot, uint64_t fp)
+{
+	OBTAIN(HS_WIRE_MALLOC, size, tr_real.malloc(size));
+}
+
+void *tr_calloc(size_t n, size_t size, const uint64_t *slot, uint64_t fp)
+{
+	OBTAIN(HS_WIRE_CALLOC, n * size, tr_real.calloc(n, size));
+}
+
+void *tr_aligned_alloc(size_t align, size_t size, const uint64_t *slot, uint64_t fp)
+{
+	OBTAIN(HS_WIRE_ALIGNED, size, tr_real.aligned_alloc(align, size));
+}
+
+void *tr_memalign(size_t align, size_t size, const uint64_t *slot, uint64_t fp)
+{
+	OBTAIN(HS_WIRE_ALIGNED, size, tr_real.memalign(align, size));
+}
+
+void *tr_valloc(size_t size, const uint64_t *slot, uint64_t fp)
+{
+	OBTAIN(HS_WIRE_ALIGNED, size, tr_real.valloc(size));
+}
+
+void *tr_pvalloc(size_t size, const uint64_t *slot, uint64_t fp)
+{
+	OBTAIN(HS_WIRE_ALIGNED, size, tr_real.pvalloc(size));
+}
+
+int tr_posix_memalign(void **ret, size_t align, size_t size, const uint64_t *slot,
+		      uint64_t fp)
+{
+	bool outermost = tr_real_enter((uintptr_t)slot);
+	int err = tr_real.posix_memalign(ret, align, size);
+	tr_real_leave(outermost);
+	/* posix_memalign(.., 0) may succeed with NULL in other allocators. */
+	if (!err && *ret && outermost)
+		record_block(HS_WIRE_ALIGNED, *ret, size, slot, fp);
+	return err;
+}
+
+void tr_free(void *p, const uint64_t *slot, uint64_t fp)
+{
+	(void)fp;
+	if (!p || tr_is_bootstrap(p))
+		return;
+	bool outermost = tr_real_enter((uintptr_t)slot);
+	if (TR_LIKELY(outermost))
+		record_end(HS_WIRE_FREE, p, slot);
+	tr_real.free(p);
+	tr_real_leave(outermost);
+}
+
+static void *move_bootstrap(void *old, size_t size, const uint64_t *slot, uint64_t fp)
+{
+	void *p = tr_malloc(size, slot, fp);
+	size_t n = tr_bootstrap_size(old);
+	if (p)
+		memcpy(p, old, n < size ? n : size);
+	return p;
+}
+
+/* realloc(p, 0): glibc frees and returns NULL; other allocators may return a block. */
+static void *realloc_to_zero(void *old, const uint64_t *slot, uint64_t fp)
+{
+	bool outermost = tr_real_enter((uintptr_t)slot);
+	if (outermost)
+		record_end(HS_WIRE_FREE, old, slot);
+	void *p = tr_real.realloc(old, 0);
+	tr_real_leave(outermost);
+	if (p && outermost)
+		record_block(HS_WIRE_REALLOC, p, 0, slot, fp);
+	return p;
+}
+
+void *tr_realloc(void *old, size_t size, const uint64_t *slot, uint64_t fp)
+{
+	if (old && tr_is_bootstrap(old))
+		return move_bootstrap(old, size, slot, fp);
+	if (!old)
+		OBTAIN(HS_WIRE_REALLOC, size, tr_real.realloc(NULL, size));
+	if (!size)
+		return realloc_to_zero(old, slot, fp);
+	bool outermost = tr_real_enter((uintptr_t)slot);
+	/* Another thread may obtain the old block before realloc returns. */
+	if (outermost)
+		record_end(HS_WIRE_RELEASE, old, slot);
+	void *p = tr_real.realloc(old, size);
+	tr_real_leave(outermost);
+	if (outermost && p)
+		record_block(HS_WIRE_REALLOC, p, size, slot, fp);
+	else if (outermost)
+		record_retain(slot);
+	return p;
+}
+
+void *tr_reallocarray(void *old, size_t n, size_t size, const uint64_t *slot, uint64_t fp)
+{
+	size_t bytes;
+	if (__builtin_mul_overflow(n, size, &bytes)) {
+		errno = ENOMEM;
+		return NULL;
+	}
+	return tr_realloc(old, bytes, slot, fp);
+}
+
+TR_EXPORT size_t malloc_usable_size(void *p);
+size_t malloc_usable_size(void *p)
+{
+	if (p && tr_is_bootstrap(p))
+		return tr_bootstrap_size(p);
+	return tr_real.malloc_usable_size(p);
+}
+
+TR_EXPORT int dlclose(void *handle);
+int dlclose(void *handle)
+{
+	int ret = tr_real.dlclose(handle);
+	tr_modules_check_unloaded();
+	return ret;
+}
+
+#define EXIT(name)                                         \
+	TR_EXPORT _Noreturn void name(int code);           \
+	void name(int code)                                \
+	{                                                  \
+		tr_life_exiting(HS_WIRE_EXIT_UEXIT, code); \
+		tr_real.name(code);                        \
+		__builtin_unreachable();                   \
+	}
+
+EXIT(_exit)
+EXIT(_Exit)
+EXIT(quick_exit)

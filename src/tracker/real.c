@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: MIT */
+
+/* Finding the real functions, without help from malloc. */
+#include "src/tracker/real.h"
+
+#include <dlfcn.h>
+#include <string.h>
+
+#define BOOTSTRAP_SIZE 65536u
+
+bool tr_bootstrap_used;
+static char bootstrap[BOOTSTRAP_SIZE] __attribute__((aligned(16)));
+static size_t bootstrap_n;
+static bool resolving;
+
+static void *bootstrap_alloc(size_t size)
+{
+	size_t need = ((size + 15) & ~(size_t)15) + 16;
+	if (size > BOOTSTRAP_SIZE || need > BOOTSTRAP_SIZE - bootstrap_n)
+		return NULL;
+	char *p = bootstrap + bootstrap_n;
+	bootstrap_n += need;
+	tr_bootstrap_used = true;
+	memcpy(p, &size, sizeof(size));
+	return p + 16;
+}
+
+bool tr_is_bootstrap_slow(const void *p)
+{
+	return (uintptr_t)p - (uintptr_t)bootstrap < BOOTSTRAP_SIZE;
+}
+
+size_t tr_bootstrap_size(const void *p)
+{
+	size_t size;
+	memcpy(&size, (const char *)p - 16, sizeof(size));
+	return size;
+}
+
+static void resolve(void);
+
+#define FIRST(type, name, params, args)         \
+	static type first_##name params         \
+	{                                       \
+		if (resolving)                  \
+			return FALLBACK_##name; \
+		resolve();                      \
+		return tr_real.name args;       \
+	}
+
+#define FALLBACK_malloc             bootstrap_alloc(n)
+#define FALLBACK_calloc             (b && a > BOOTSTRAP_SIZE / b ? NULL : bootstrap_alloc(a * b))
+#define FALLBACK_realloc            ((void)p, bootstrap_alloc(n))
+#define FALLBACK_free               (void)p
+#define FALLBACK_posix_memalign     ((void)r, (void)a, (void)n, 12 /* ENOMEM */)
+#define FALLBACK_aligned_alloc      ((void)a, (void)n, NULL)
+#define FALLBACK_memalign           ((void)a, (void)n, NULL)
+#define FALLBACK_valloc             ((void)n, NULL)
+#define FALLBACK_pvalloc            ((void)n, NULL)
+#define FALLBACK_malloc_usable_size ((void)p, 0)
+#define FALLBACK_dlclose            ((void)p, -1)
+#define FALLBACK__exit              (void)n
+#define FALLBACK__Exit              (void)n
+#define FALLBACK_quick_exit         (void)n
+
+FIRST(void *, malloc, (size_t n), (n))
+FIRST(void *, calloc, (size_t a, size_t b), (a, b))
+FIRST(void *, realloc, (void *p, size_t n), (p, n))
+FIRST(void, free, (void *p), (p))
+FIRST(int, posix_memalign, (void **r, size_t a, size_t n), (r, a, n))
+FIRST(void *, aligned_alloc, (size_t a, size_t n), (a, n))
+FIRST(void *, memalign, (size_t a, size_t n), (a, n))
+FIRST(void *, valloc, (size_t n), (n))
+FIRST(void *, pvalloc, (size_t n), (n))
+FIRST(size_t, malloc_usable_size, (void *p), (p))
+FIRST(int, dlclose, (void *p), (p))
+FIRST(void, _exit, (int n), (n))
+FIRST(void, _Exit, (int n), (n))
+FIRST(void, quick_exit, (int n), (n))
+
+struct tr_real tr_real = {
+	.malloc = first_malloc,
+	.calloc = first_calloc,
+	.realloc = first_realloc,
+	.free = first_free,
+	.posix_memalign = first_posix_memalign,
+	.aligned_alloc = first_aligned_alloc,
+	.memalign = first_memalign,
+	.valloc = first_valloc,
+	.pvalloc = first_pvalloc,
+	.malloc_usable_size = first_malloc_usable_size,
+	.dlclose = first_dlclose,
+	._exit = first__exit,
+	._Exit = first__Exit,
+	.quick_exit = first_quick_exit,
+};
+
+/* Is malloc in the object that holds libc's strlen-like basics (gnu_get_libc_version)? */
+static bool malloc_is_libcs(void)
+{
+	struct dl_find_object a, b;
+	void *libc = dlsym(RTLD_NEXT, "gnu_get_libc_version");
+	void *real_malloc;
+	memcpy(&real_malloc, &tr_real.malloc, sizeof(real_malloc));
+	return libc && !_dl_find_object(libc, &a) && !_dl_find_object(real_malloc, &b) &&
+	       a.dlfo_link_map == b.dlfo_link_map;
+}
+
+static void resolve(void)
+{
+	/* The first call comes while the process has one thread: ld.so's own. */
+	resolving = true;
+	struct tr_real found = tr_real;
+#define FIND(name)                                          \
+	do {                                                \
+		void *f = dlsym(RTLD_NEXT, #name);          \
+		if (f)                                      \
+			memcpy(&found.name, &f, sizeof(f)); \
+	} while (0)
+	FIND(malloc);
+	FIND(calloc);
+	FIND(realloc);
+	FIND(free);
+	FIND(posix_memalign);
+	FIND(aligned_alloc);
+	FIND(memalign);
+	FIND(valloc);
+	FIND(pvalloc);
+	FIND(malloc_usable_size);
+	FIND(dlclose);
+	FIND(_exit);
+	FIND(_Exit);
+	FIND(quick_exit);
+#undef FIND
+	tr_real = found;
+	tr_real.foreign = !malloc_is_libcs();
+	resolving = false;
+}

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * The functions behind ours: the next definitions in lookup order, so that
+ * jemalloc, a debug malloc or a counting preload below us stays in use.
+ */
+#ifndef TR_REAL_H
+#define TR_REAL_H
+
+#include <stddef.h>
+
+#include "src/tracker/stream.h"
+
+struct tr_real {
+	void *(*malloc)(size_t);
+	void *(*calloc)(size_t, size_t);
+	void *(*realloc)(void *, size_t);
+	void (*free)(void *);
+	int (*posix_memalign)(void **, size_t, size_t);
+	void *(*aligned_alloc)(size_t, size_t);
+	void *(*memalign)(size_t, size_t);
+	void *(*valloc)(size_t);
+	void *(*pvalloc)(size_t);
+	size_t (*malloc_usable_size)(void *);
+	int (*dlclose)(void *);
+	void (*_exit)(int);
+	void (*_Exit)(int);
+	void (*quick_exit)(int);
+	bool foreign; /* malloc is not libc's own: it may call our hooks from within */
+};
+
+/* Usable at any moment: until they are found, members find them first. */
+extern TR_HIDDEN struct tr_real tr_real;
+
+/*
+ * A few blocks that dlsym itself asks for while it finds malloc.  They are
+ * never given back to an allocator.
+ */
+TR_HIDDEN bool tr_is_bootstrap_slow(const void *p);
+extern TR_HIDDEN bool tr_bootstrap_used;
+static inline bool tr_is_bootstrap(const void *p)
+{
+	return TR_UNLIKELY(tr_bootstrap_used) && tr_is_bootstrap_slow(p);
+}
+TR_HIDDEN size_t tr_bootstrap_size(const void *p);
+
+/*
+ * Around a call of the real allocator.  False: this hook was called by a
+ * foreign allocator from within such a call, so the event is not the program's.
+ */
+static inline bool tr_real_enter(uintptr_t sp)
+{
+	if (TR_LIKELY(!tr_real.foreign))
+		return true;
+	/* A handler may have jumped out: then we are in an older frame. */
+	if (tr_tls.in_real && sp <= tr_tls.in_real)
+		return false;
+	tr_tls.in_real = sp;
+	return true;
+}
+
+static inline void tr_real_leave(bool outermost)
+{
+	if (TR_UNLIKELY(tr_real.foreign) && outermost)
+		tr_tls.in_real = 0;
+}
+
+#endif /* TR_REAL_H */

@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: MIT */
+
+/* Birth, nesting and re-use of streams. */
+#include "src/tracker/stream.h"
+
+#include <pthread.h>
+#include <string.h>
+
+#include "src/tracker/emit.h"
+#include "src/tracker/life.h"
+#include "src/tracker/state.h"
+
+#define SLAB_STREAMS 32u
+#define MAX_LEVEL    8u /* handlers that interrupt handlers inside the tracker */
+#define LOOK_AT_DEAD 8u
+
+__thread struct tr_tls tr_tls;
+bool tr_many_streams;
+
+/* All in memory that a fork wipes, so a child starts with none of the parent's. */
+static struct pool {
+	bool lock;
+	uint32_t n_streams; /* ids handed out */
+	struct slab {
+		struct tr_stream streams[SLAB_STREAMS];
+	} * slab;
+	uint32_t n_in_slab;
+	struct tr_stream *dead, **dead_end;
+} * pool;
+
+static bool try_lock(void)
+{
+	return !__atomic_test_and_set(&pool->lock, __ATOMIC_ACQUIRE);
+}
+
+static void unlock(void)
+{
+	__atomic_clear(&pool->lock, __ATOMIC_RELEASE);
+}
+
+bool tr_streams_start(bool *wiped_ret)
+{
+	if (pool) /* a forked child: the same memory, zeroed */
+		return true;
+	pool = sys_map_memory(sizeof(*pool), true, wiped_ret);
+	return pool != NULL;
+}
+
+static bool get_buffers(struct tr_stream *s)
+{
+	/*
+	 * One mapping for both, touched only as deep as stacks are.  Private and
+	 * not wiped: a forked child finds `pcs` NULL in its stream and maps anew.
+	 */
+	uint64_t *p = sys_map_memory(2 * TR_MAX_FRAMES * sizeof(*p), false, NULL);
+	if (!p)
+		return false;
+	s->pcs = p;
+	s->last_pcs = p + TR_MAX_FRAMES;
+	return true;
+}
+
+/* Memory for a stream; called with the pool locked. */
+static struct tr_stream *fresh(void)
+{
+	if (!pool->slab || pool->n_in_slab == SLAB_STREAMS) {
+		bool wiped;
+		pool->slab = sys_map_memory(sizeof(*pool->slab), true, &wiped);
+		pool->n_in_slab = 0;
+		if (!pool->slab)
+			return NULL;
+	}
+	return &pool->slab->streams[pool->n_in_slab++];
+}
+
+/* A retired stream whose thread is gone; called with the pool locked. */
+static struct tr_stream *reusable(void)
+{
+	struct tr_stream **at = &pool->dead;
+	for (unsigned i = 0; *at && i < LOOK_AT_DEAD; i++, at = &(*at)->next_dead) {
+		struct tr_stream *s = *at;
+		if (!sys_thread_gone(tr_pid, s->tid))
+			continue;
+		*at = s->next_dead;
+		if (pool->dead_end == &s->next_dead)
+			pool->dead_end = at;
+		return s;
+	}
+	return NULL;
+}
+
+static void begin(struct tr_stream *s, uint32_t id, unsigned level)
+{
+	struct tr_stream *nested = s->nested;
+	s->id = id;
+	s->sequence = 0;
+	s->level = (uint8_t)level;
+	s->tid = sys_gettid();
+	s->cut_off = false;
+	s->next_dead = NULL;
+	s->nested = nested;
+	sys_thread_name(s->name);
+	if (id > 1) {
+		tr_many_streams = true;
+		/* Others look at their stamps again when the tick changes. */
+		__atomic_fetch_add(&tr_header->tick, 1, __ATOMIC_SEQ_CST);
+	}
+	s->tick = id > 1 ? TR_ALWAYS_STAMP : tr_header->tick;
+	s->alive = true;
+}
+
+static void tell_thread(struct tr_stream *s)
+{
+	const uint64_t numbers[] = {s->id, s->tid, s->level};
+	tr_emit_text(s, HS_WIRE_THREAD, numbers, 3, s->name, strlen(s->name), NULL, 0);
+}
+
+/* A stream for the calling thread, entered (not ready); NULL: not now. */
+static struct tr_stream *new_stream(unsigned level)
+{
+	/* The lock is only ever tried: a signal handler may interrupt its holder. */
+	for (unsigned i = 0; !try_lock(); i++)
+		if (i == 10000)
+			return NULL;
+	struct tr_stream *s = level ? NULL : reusable();
+	if (!s)
+		s = fresh();
+	uint32_t id = s ? ++pool->n_streams : 0;
+	unlock();
+	if (!s || (!s->pcs && !get_buffers(s)))
+		return NULL;
+	tr_chunk_close(s); /* of the thread that had it before */
+	begin(s, id, level);
+	return s;
+}
+
+void tr_stream_retire(void *stream)
+{
+	struct tr_stream *s = stream;
+	if (!s->alive || s->level) /* zeroed by a fork in the meantime */
+		return;
+	char name[16];
+	sys_thread_name(name);
+	if (memcmp(name, s->name, sizeof(name)) && s->ready) {
+		s->ready = false;
+		memcpy(s->name, name, sizeof(name));
+		tell_thread(s);
+		s->ready = true;
+	}
+	/* The thread may go on allocating: it is reused when the kernel knows it no more.
+	 */
+	for (unsigned i = 0; !try_lock(); i++)
+		if (i == 10000)
+			return;
+	if (!pool->dead)
+		pool->dead_end = &pool->dead;
+	*pool->dead_end = s;
+	pool->dead_end = &s->next_dead;
+	unlock();
+}
+
+struct tr_stream *tr_current_stream(void)
+{
+	struct tr_stream *s = tr_tls.stream;
+	while (s && s->nested && s->nested->alive && !s->nested->ready)
+		s = s->nested;
+	return s;
+}
+
+/*
+ * Is the entry at GUARD over, although nobody left?  So it is when a handler
+ * jumped out of it (longjmp): then we are called from an older frame of the
+ * same stack, which lies higher.  On an alternate stack addresses say nothing.
+ */
+static bool is_stale(uintptr_t guard, uintptr_t sp)
+{
+	return sp > guard && !sys_on_alternate_stack();
+}
+
+/* The event that was being written is lost, and with it the encoding's state. */
+static void abandon(struct tr_stream *s)
+{
+	tr_chunk_close(s);
+	tr_count_lost();
+}
+
+static struct tr_stream *first_stream(void)
+{
+	struct tr_stream *s = new_stream(0);
+	if (!s) {
+		tr_count_lost();
+		return NULL;
+	}
+	tr_tls.stream = s;
+	tell_thread(s);
+	tr_life_watch_thread(s);
+	return s;
+}
+
+static struct tr_stream *nested_stream(struct tr_stream *s, uintptr_t sp)
+{
+	for (unsigned level = 1; level <= MAX_LEVEL; level++) {
+		if (!s->nested) {
+			struct tr_stream *n = new_stream(level);
+			if (!n)
+				break;
+			n->guard = sp;
+			s->nested = n;
+			tell_thread(n);
+			return n;
+		}
+		s = s->nested;
+		if (s->ready || is_stale(s->guard, sp)) {
+			if (!s->ready)
+				abandon(s);
+			s->ready = false;
+			s->guard = sp;
+			return s;
+		}
+	}
+	tr_count_lost();
+	return NULL;
+}
+
+struct tr_stream *tr_enter_slow(uintptr_t sp)
+{
+	struct tr_stream *s = tr_tls.stream;
+	if (s && !s->alive) { /* a forked child, or its parent died while forking */
+		tr_tls.stream = s = NULL;
+		if (!tr_start_forked())
+			return NULL;
+	}
+	if (!s) {
+		/* A handler that interrupts the birth of the stream goes unrecorded. */
+		static __thread bool being_born
+			__attribute__((tls_model("initial-exec")));
+		if (being_born || !tr_start()) {
+			if (being_born)
+				tr_count_lost();
+			return NULL;
+		}
+		being_born = true;
+		s = first_stream();
+		being_born = false;
+		if (s)
+			s->guard = sp;
+		return s;
+	}
+	if (is_stale(s->guard, sp)) {
+		abandon(s);
+		s->guard = sp;
+		return s;
+	}
+	return nested_stream(s, sp);
+}

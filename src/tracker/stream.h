@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * Streams: what one thread tells.  A thread enters its stream, appends events
+ * to the open chunk, and leaves.  A signal handler that interrupts a thread
+ * inside its stream gets a nested stream of its own, so nothing is ever
+ * appended to a half-written event.
+ *
+ * Streams lie in memory that a forked child finds zeroed.  There, `ready` is
+ * false like in a stream in use, so the fast path needs no check for forks.
+ */
+#ifndef TR_STREAM_H
+#define TR_STREAM_H
+
+#include "src/tracker/sys.h"
+#include "src/wire.h"
+
+#define TR_MAX_FRAMES 4096u /* deeper stacks are cut at the outer end and marked */
+#define TR_CHUNKS     64u   /* chunks that a stream hopes to use again */
+
+struct tr_stream {
+	/* Hot: one cache line and a half. */
+	bool ready;    /* alive and nobody inside */
+	bool alive;    /* false: zeroed by fork */
+	uint8_t level; /* of nesting */
+	bool cut_off;  /* no room for a chunk: events are being lost */
+	uint32_t tick; /* header.tick at the last event; TR_ALWAYS_STAMP: no use comparing
+			*/
+	uint8_t *pos;  /* where the next event goes in the open chunk */
+	uint8_t *limit; /* an event may begin up to here; NULL without a chunk */
+	struct hs_wire_chunk *chunk;
+	uint64_t last_addr, last_size, last_stamp;
+	uint32_t last_stack;
+	uint32_t id;
+	uintptr_t guard; /* stack address where it was entered */
+
+	uint32_t tid;
+	uint32_t sequence;   /* of the next chunk */
+	uint32_t lost_since; /* events lost since the last attempt to get a chunk */
+	uint32_t n_chunks, first_chunk;
+	struct hs_wire_chunk *chunks[TR_CHUNKS]; /* closed ones, oldest first, a ring */
+	struct tr_stream *nested;
+	struct tr_stream *next_dead;
+	char name[16];
+
+	uint64_t *pcs;      /* TR_MAX_FRAMES return addresses: the stack being walked */
+	uint64_t *last_pcs; /* the last stack that was written to the open chunk */
+	uint32_t n_last_pcs;
+};
+
+#define TR_ALWAYS_STAMP UINT32_MAX
+
+struct tr_tls {
+	struct tr_stream *stream;
+	uintptr_t in_real; /* inside a foreign allocator since this stack address, or 0 */
+};
+extern TR_HIDDEN __thread struct tr_tls tr_tls __attribute__((tls_model("initial-exec")));
+
+/* The slow half of tr_enter: first use, nesting, a fork, a stale guard. */
+TR_HIDDEN struct tr_stream *tr_enter_slow(uintptr_t sp);
+
+/*
+ * Enter the calling thread's stream; SP is the address of the hook's return
+ * address.  Returns NULL if nothing is to be recorded.
+ */
+static inline struct tr_stream *tr_enter(uintptr_t sp)
+{
+	struct tr_stream *s = tr_tls.stream;
+	if (TR_UNLIKELY(!s || !s->ready))
+		return tr_enter_slow(sp);
+	s->ready = false;
+	s->guard = sp;
+	__asm__ volatile("" ::
+				 : "memory"); /* a signal handler sees it taken before it
+						 is used */
+	return s;
+}
+
+static inline void tr_leave(struct tr_stream *s)
+{
+	__asm__ volatile("" ::: "memory");
+	s->ready = true;
+}
+
+/* The stream that the calling thread is inside of. */
+TR_HIDDEN struct tr_stream *tr_current_stream(void);
+
+/* The thread is about to end: its stream may serve another once it is gone. */
+TR_HIDDEN void tr_stream_retire(void *stream);
+
+#endif /* TR_STREAM_H */

@@ -1,0 +1,263 @@
+/* SPDX-License-Identifier: MIT */
+
+/* System calls without libc, and the few string functions we need. */
+#include "src/tracker/sys.h"
+
+#include <cpuid.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <time.h>
+
+static long call(long n, long a, long b, long c, long d, long e, long f)
+{
+	register long r10 __asm__("r10") = d;
+	register long r8 __asm__("r8") = e;
+	register long r9 __asm__("r9") = f;
+	long ret;
+	__asm__ volatile("syscall"
+			 : "=a"(ret)
+			 : "a"(n), "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8), "r"(r9)
+			 : "rcx", "r11", "memory");
+	return ret;
+}
+
+#define SYS0(n)             call(n, 0, 0, 0, 0, 0, 0)
+#define SYS1(n, a)          call(n, (long)(a), 0, 0, 0, 0, 0)
+#define SYS2(n, a, b)       call(n, (long)(a), (long)(b), 0, 0, 0, 0)
+#define SYS3(n, a, b, c)    call(n, (long)(a), (long)(b), (long)(c), 0, 0, 0)
+#define SYS4(n, a, b, c, d) call(n, (long)(a), (long)(b), (long)(c), (long)(d), 0, 0)
+
+long sys_open(const char *path, int flags, int mode)
+{
+	long fd;
+	do {
+		fd = SYS4(SYS_openat, AT_FDCWD, path, flags | O_CLOEXEC, mode);
+	} while (fd == -EINTR);
+	return fd;
+}
+
+void sys_close(int fd)
+{
+	SYS1(SYS_close, fd);
+}
+
+long sys_read(int fd, void *buf, size_t size)
+{
+	long r;
+	do {
+		r = SYS3(SYS_read, fd, buf, size);
+	} while (r == -EINTR);
+	return r;
+}
+
+long sys_readlink(const char *path, char *buf, size_t size)
+{
+	long r = SYS4(SYS_readlinkat, AT_FDCWD, path, buf, size - 1);
+	buf[r > 0 ? r : 0] = '\0';
+	return r;
+}
+
+long sys_mkdir(const char *path, int mode)
+{
+	return SYS3(SYS_mkdirat, AT_FDCWD, path, mode);
+}
+
+long sys_unlink(const char *path)
+{
+	return SYS3(SYS_unlinkat, AT_FDCWD, path, 0);
+}
+
+bool sys_identity(int fd, uint64_t *dev_ret, uint64_t *ino_ret)
+{
+	struct stat st; /* x86-64: glibc's layout is the kernel's */
+	if (SYS2(SYS_fstat, fd, &st) < 0)
+		return false;
+	*dev_ret = st.st_dev;
+	*ino_ret = st.st_ino;
+	return true;
+}
+
+uint64_t sys_inode(const char *path)
+{
+	struct stat st;
+	return SYS4(SYS_newfstatat, AT_FDCWD, path, &st, 0) < 0 ? 0 : st.st_ino;
+}
+
+static long write_zeros(int fd, uint64_t start, uint64_t end)
+{
+	static const char zeros[4096];
+	while (start < end) {
+		size_t n = end - start < sizeof(zeros) ? end - start : sizeof(zeros);
+		long r = SYS4(SYS_pwrite64, fd, zeros, n, start);
+		if (r == -EINTR)
+			continue;
+		if (r <= 0)
+			return r ? r : -ENOSPC;
+		start += (uint64_t)r;
+	}
+	return 0;
+}
+
+long sys_allocate(int fd, uint64_t start, uint64_t end)
+{
+	struct rlimit limit;
+	if (SYS4(SYS_prlimit64, 0, RLIMIT_FSIZE, NULL, &limit) == 0 &&
+	    end > limit.rlim_cur)
+		return -EFBIG;
+	long r;
+	do {
+		r = SYS4(SYS_fallocate, fd, 0, start, end - start);
+	} while (r == -EINTR);
+	return r == -EOPNOTSUPP || r == -ENOSYS ? write_zeros(fd, start, end) : r;
+}
+
+static void *map(size_t size, int flags, int fd, uint64_t offset)
+{
+	long r = call(SYS_mmap, 0, (long)size, PROT_READ | PROT_WRITE, flags, fd,
+		      (long)offset);
+	return r < 0 && r > -4096 ? NULL : (void *)r;
+}
+
+void *sys_map_file(int fd, uint64_t offset, size_t size)
+{
+	return map(size, MAP_SHARED, fd, offset);
+}
+
+void *sys_map_memory(size_t size, bool wipe, bool *wiped_ret)
+{
+	void *p = map(size, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (wipe)
+		*wiped_ret = p && SYS3(SYS_madvise, p, size, MADV_WIPEONFORK) == 0;
+	return p;
+}
+
+uint32_t sys_getpid(void)
+{
+	return (uint32_t)SYS0(SYS_getpid);
+}
+
+uint32_t sys_getppid(void)
+{
+	return (uint32_t)SYS0(SYS_getppid);
+}
+
+uint32_t sys_gettid(void)
+{
+	return (uint32_t)SYS0(SYS_gettid);
+}
+
+bool sys_thread_gone(uint32_t pid, uint32_t tid)
+{
+	return SYS3(SYS_tgkill, pid, tid, 0) == -ESRCH;
+}
+
+void sys_thread_name(char name[16])
+{
+	memset(name, 0, 16);
+	SYS2(SYS_prctl, PR_GET_NAME, name);
+}
+
+bool sys_on_alternate_stack(void)
+{
+	stack_t ss;
+	return SYS2(SYS_sigaltstack, NULL, &ss) == 0 && (ss.ss_flags & SS_ONSTACK);
+}
+
+uint64_t sys_realtime_ns(void)
+{
+	struct timespec t = {0};
+	SYS2(SYS_clock_gettime, CLOCK_REALTIME, &t);
+	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+void sys_random(void *buf, size_t size)
+{
+	/* GRND_NONBLOCK: an unseeded pool must not stop the program. */
+	if (SYS3(SYS_getrandom, buf, size, 1) == (long)size)
+		return;
+	uint64_t v = sys_tsc() ^ (uint64_t)(uintptr_t)buf;
+	for (size_t i = 0; i < size;
+	     i++, v = v * 6364136223846793005u + 1442695040888963407u)
+		((uint8_t *)buf)[i] = (uint8_t)(v >> 56);
+}
+
+long sys_uname(void *utsname)
+{
+	return SYS1(SYS_uname, utsname);
+}
+
+long sys_getcwd(char *buf, size_t size)
+{
+	return SYS2(SYS_getcwd, buf, size);
+}
+
+bool sys_tsc_is_invariant(void)
+{
+	unsigned a, b, c, d;
+	return __get_cpuid(0x80000007, &a, &b, &c, &d) && (d & 1u << 8);
+}
+
+void tr_append(char **pos, const char *end, const char *s)
+{
+	char *p = *pos;
+	while (*s && p < end - 1)
+		*p++ = *s++;
+	*p = '\0';
+	*pos = p;
+}
+
+void tr_append_number(char **pos, const char *end, uint64_t v)
+{
+	char digits[21];
+	char *p = digits + sizeof(digits) - 1;
+	*p = '\0';
+	do {
+		*--p = (char)('0' + v % 10);
+		v /= 10;
+	} while (v);
+	tr_append(pos, end, p);
+}
+
+const char *tr_base_name(const char *path)
+{
+	const char *base = path;
+	for (const char *p = path; *p; p++)
+		if (*p == '/' && p[1] && p[1] != '/')
+			base = p + 1;
+	return base;
+}
+
+/* 512k, 1MiB, 2GB: powers of 1024 whatever the ending says, as in the man page. */
+bool tr_parse_size(const char *s, uint64_t *ret)
+{
+	uint64_t v = 0;
+	if (*s < '0' || *s > '9')
+		return false;
+	for (; *s >= '0' && *s <= '9'; s++)
+		if (__builtin_mul_overflow(v, 10, &v) ||
+		    __builtin_add_overflow(v, (uint64_t)(*s - '0'), &v))
+			return false;
+	static const char units[] = "kmgt";
+	for (unsigned u = 0; u < 4; u++) {
+		if ((*s | 0x20) != units[u])
+			continue;
+		for (unsigned i = 0; i <= u; i++)
+			if (__builtin_mul_overflow(v, 1024, &v))
+				return false;
+		s++;
+		break;
+	}
+	if (*s == 'i')
+		s++;
+	if (*s == 'B' || *s == 'b')
+		s++;
+	*ret = v;
+	return *s == '\0';
+}

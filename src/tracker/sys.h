@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * The tracker's only door to the operating system, and its own small libc.
+ *
+ * Raw system calls: they set no errno, are no cancellation points, and cannot
+ * be interposed by the program.  All return -errno on failure, as the kernel
+ * does.  The string functions do what their libc namesakes do.
+ */
+#ifndef TR_SYS_H
+#define TR_SYS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define TR_LIKELY(x)   __builtin_expect(!!(x), 1)
+#define TR_UNLIKELY(x) __builtin_expect(!!(x), 0)
+#define TR_HIDDEN      __attribute__((visibility("hidden")))
+#define TR_EXPORT      __attribute__((visibility("default")))
+
+/* Open PATH (close-on-exec is added).  -EINTR is retried. */
+long sys_open(const char *path, int flags, int mode);
+void sys_close(int fd);
+long sys_read(int fd, void *buf, size_t size);
+long sys_readlink(const char *path, char *buf, size_t size);
+long sys_mkdir(const char *path, int mode);
+long sys_unlink(const char *path);
+
+/* Device and inode of an open file. */
+bool sys_identity(int fd, uint64_t *dev_ret, uint64_t *ino_ret);
+
+/* Inode of what PATH leads to, or 0. */
+uint64_t sys_inode(const char *path);
+
+/*
+ * Give FD's bytes [start, end) blocks of their own on disk, so that touching
+ * a shared mapping of them can never raise SIGBUS; grows the file.  Where the
+ * file system cannot preallocate, zeros are written.  Checks RLIMIT_FSIZE
+ * first: the kernel would answer with SIGXFSZ.
+ */
+long sys_allocate(int fd, uint64_t start, uint64_t end);
+
+/* Shared, writable mapping of a file's bytes, or NULL. */
+void *sys_map_file(int fd, uint64_t offset, size_t size);
+
+/*
+ * Private zeroed memory, or NULL.  WIPE: a forked child finds it zeroed
+ * (MADV_WIPEONFORK, Linux 4.14); *WIPED_RET says whether that holds.
+ */
+void *sys_map_memory(size_t size, bool wipe, bool *wiped_ret);
+
+uint32_t sys_getpid(void);
+uint32_t sys_getppid(void);
+uint32_t sys_gettid(void);
+
+/* Has thread TID of process PID ended? */
+bool sys_thread_gone(uint32_t pid, uint32_t tid);
+
+/* Name of the calling thread, 16 bytes with its NUL. */
+void sys_thread_name(char name[16]);
+
+/* Is the calling thread on its alternate signal stack? */
+bool sys_on_alternate_stack(void);
+
+uint64_t sys_realtime_ns(void);
+void sys_random(void *buf, size_t size);
+long sys_uname(void *utsname);
+long sys_getcwd(char *buf, size_t size);
+
+/* Read the invariant time stamp counter; see tr_clock in life.c. */
+static inline uint64_t sys_tsc(void)
+{
+	return __builtin_ia32_rdtsc();
+}
+
+/* Does the counter run at one rate in all states (CPUID 80000007h, EDX bit 8)? */
+bool sys_tsc_is_invariant(void);
+
+/* Append S to the string that ends at *POS, never past END - 1; keeps the NUL. */
+void tr_append(char **pos, const char *end, const char *s);
+void tr_append_number(char **pos, const char *end, uint64_t v);
+const char *tr_base_name(const char *path);
+bool tr_parse_size(const char *s, uint64_t *ret);
+
+#endif /* TR_SYS_H */
