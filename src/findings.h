@@ -52,7 +52,8 @@ struct hs_finding {
 	hs_stack stack;                   /* a representative stack */
 	uint32_t culprit; /* index of the first frame (innermost first, inlines counted)
 			     that is not allocator, libc or another wrapper */
-	uint64_t bytes, blocks;
+	uint64_t bytes, blocks; /* HS_BY_TEMPORARY: bytes are unknown, 0 */
+	uint32_t n_stacks; /* stacks with the same culprit that were summed up here */
 
 	/* leaks */
 	enum hs_leak_kind kind;
@@ -83,6 +84,27 @@ void hs_findings_sort(struct hs_findings *findings);
 const struct hs_finding *hs_findings_get(const struct hs_findings *findings,
 					 size_t *n_ret);
 
+/* Who is to blame for what a stack allocated. */
+struct hs_culprit {
+	/*
+	 * What is the same for all stacks that end in the same culprit, called
+	 * in the same way: a hash over the frames from the culprit outward, by
+	 * module base names and function names without template arguments and
+	 * parameters; no addresses, no lines, no frames of libc and the like.
+	 * A frame without a name counts as build-id and function start (or
+	 * offset).  Recursion is folded: a function that is already on the
+	 * path takes the path back to there.  hs_finding.id is this key in
+	 * base32.
+	 */
+	uint64_t key;
+	uint32_t index; /* as hs_finding.culprit */
+	bool found;     /* false: all frames are library; index is the best guess */
+	bool kept;      /* held by libc or the loader until the end, by design */
+};
+
+struct hs_culprit hs_findings_culprit(struct hs_findings *findings,
+				      const struct hs_profile *profile, hs_stack stack);
+
 /*
  * The stack of a finding as frames, innermost first, inlined calls expanded.
  * Fills at most ROOM ids; returns how many there are.
@@ -92,13 +114,6 @@ size_t hs_stack_frames(const struct hs_profile *profile, hs_stack stack, hs_fram
 
 /* Allocator, C/C++ runtime, container template, strdup-like wrapper? */
 bool hs_frame_is_library(const struct hs_profile *profile, hs_frame frame);
-
-/*
- * The id of a stack: a hash over module base names and function names without
- * template arguments; no addresses, no lines.  A frame without a name counts
- * as build-id and function start (or offset).
- */
-void hs_stack_id(const struct hs_profile *profile, hs_stack stack, char ret[HS_ID_SIZE]);
 
 /* Words of interface.md. */
 const char *hs_leak_kind_name(enum hs_leak_kind kind);
