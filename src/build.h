@@ -19,8 +19,12 @@ struct hs_builder;
 struct hs_builder *hs_build_new(void);
 void hs_build_free(struct hs_builder *b); /* accepts NULL */
 
-/* Identity of the process; the caller fills it in place before sealing. */
+/*
+ * Identity of the process; the caller fills it in place before sealing, all
+ * but argv and n_argv: arguments are added one by one.
+ */
 struct hs_process_info *hs_build_process(struct hs_builder *b);
+void hs_build_argument(struct hs_builder *b, hs_str argument);
 
 /* The profile's `has` bits; events and snapshots set those they imply. */
 void hs_build_has(struct hs_builder *b, uint32_t bits);
