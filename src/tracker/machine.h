@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * A set of registers, some of them unknown, and the general step from a frame
+ * to its caller: everything that DWARF can say.  Slow and exact; unwind.c uses
+ * it where a row does not fit into a rule.
+ */
+#ifndef TR_MACHINE_H
+#define TR_MACHINE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "src/tracker/ehframe.h"
+
+struct tr_machine {
+	uint32_t known;   /* bit per register */
+	bool interrupted; /* rip is an instruction that was not yet run, not a return
+			     address */
+	uint64_t reg[TR_REGISTERS];
+};
+
+enum tr_step {
+	TR_STEP_DONE = 0,
+	TR_STEP_END = 1,     /* the outermost frame */
+	TR_STEP_NO_CFI = 2,  /* none for this pc, or none that makes sense */
+	TR_STEP_UNKNOWN = 3, /* needs a register that is not known */
+	TR_STEP_BROKEN = 4,  /* leads to memory that cannot be read, or nowhere */
+};
+
+/* Take in the registers of the calling function as they are here. */
+#define TR_MACHINE_CAPTURE(m)                      \
+	__asm__ volatile("movq %%rbx, 24(%0)\n\t"  \
+			 "movq %%rbp, 48(%0)\n\t"  \
+			 "movq %%rsp, 56(%0)\n\t"  \
+			 "movq %%r12, 96(%0)\n\t"  \
+			 "movq %%r13, 104(%0)\n\t" \
+			 "movq %%r14, 112(%0)\n\t" \
+			 "movq %%r15, 120(%0)\n\t" \
+			 "leaq 1f(%%rip), %%rax\n" \
+			 "1:\tmovq %%rax, 128(%0)" \
+			 :                         \
+			 : "r"((m)->reg)           \
+			 : "rax", "memory")
+
+/* The registers that TR_MACHINE_CAPTURE fills in: those a call preserves. */
+#define TR_CALL_PRESERVED 0xf0c8u
+
+static inline bool tr_machine_knows(const struct tr_machine *m, unsigned reg)
+{
+	return m->known >> reg & 1;
+}
+
+/* Go from the frame M to its caller.  Unless DONE is returned, M is as before. */
+enum tr_step tr_machine_step(struct tr_machine *m);
+
+/* The same where the row for the frame's pc is known. */
+enum tr_step tr_machine_step_row(struct tr_machine *m, const struct tr_row *row);
+
+/*
+ * Evaluate a DWARF expression over M's registers, with CFA on the stack first
+ * unless it is NULL.  Ends after a bounded number of operations.
+ */
+enum tr_step tr_expr_eval(struct tr_bytes expr, const struct tr_machine *m,
+			  const uint64_t *cfa, uint64_t *ret);
+
+#endif /* TR_MACHINE_H */

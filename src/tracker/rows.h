@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * Rules: what a frame's row of .eh_frame boils down to, kept for each pc.
+ *
+ * A pc is looked up by its key, which is one more than the address of an
+ * instruction in the frame: for a return address that is the return address
+ * itself (the instruction is the call's last byte), for a pc that a signal
+ * interrupted it is pc + 1.
+ *
+ * A rule has 16 bits.  From frame to caller, most are:
+ *
+ *      bit 0       the base: 0 sp, 1 fp
+ *      bits 1-3    k: the caller's fp lies at CFA - 8 - 8k; 0: it is unchanged
+ *      bits 4-15   CFA = base + 8 times this; from TR_RULE_SPECIAL on, see below
+ *
+ * The return address lies at CFA - 8; the caller's sp is CFA.  Key and rule
+ * share one word of the table, so a reader needs no lock and an entry that is
+ * lost to another is only computed again.
+ */
+#ifndef TR_ROWS_H
+#define TR_ROWS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum {
+	TR_RULE_FP = 1,
+	TR_RULE_SLOT_SHIFT = 1,
+	TR_RULE_SLOT_MASK = 7,
+	TR_RULE_CFA_SHIFT = 4,
+	TR_RULE_SPECIAL = 4080, /* CFA is less than this times 8 */
+};
+
+/* What bits 4-15 say from TR_RULE_SPECIAL on; bits 0-3 are the operand. */
+enum tr_rule_code {
+	TR_RULE_END = 4080,       /* no caller */
+	TR_RULE_DRAP = 4081,      /* CFA at fp - 8 times operand, caller's fp at fp */
+	TR_RULE_SIGNAL = 4082,    /* sp points to what the kernel pushed for a signal */
+	TR_RULE_SIDE = 4083,      /* tr_rows_side knows */
+	TR_RULE_GENERAL = 4084,   /* for tr_machine_step */
+	TR_RULE_NO_CFI = 4085,    /* in an object that tells nothing of this pc */
+	TR_RULE_NO_OBJECT = 4086, /* generated code, probably */
+	TR_RULE_NO_CODE = 4087,   /* not even readable: no return address */
+};
+
+/*
+ * Where the kernel's frame for a signal keeps registers, counted from sp in
+ * the signal trampoline: struct ucontext's uc_mcontext (asm/ucontext.h).
+ */
+enum {
+	TR_SIGNAL_RBP = 40 + 8 * 10,
+	TR_SIGNAL_RSP = 40 + 8 * 15,
+	TR_SIGNAL_RIP = 40 + 8 * 16,
+	TR_SIGNAL_SIZE = 40 + 8 * 23,
+};
+
+/* A row that does not fit into 16 bits, but needs no more than sp and fp. */
+struct tr_side {
+	int32_t cfa_offset;
+	int32_t fp_offset;
+	bool cfa_from_fp; /* base of the CFA: fp, not sp */
+	bool cfa_deref;   /* CFA is not base + offset, but lies there */
+	uint8_t fp_how;   /* enum tr_side_fp */
+};
+
+enum tr_side_fp {
+	TR_SIDE_FP_SAME = 0,
+	TR_SIDE_FP_AT_CFA = 1, /* at CFA + offset */
+	TR_SIDE_FP_AT_FP = 2,  /* at fp + offset */
+};
+
+/* 8 neighbours share a cache line; a key may be in any of its line. */
+#define TR_ROWS_BITS 17
+#define TR_ROWS_WAYS 8
+extern uint64_t tr_rows[1 << TR_ROWS_BITS];
+
+/*
+ * Code is laid out with locality, so its addresses make a better index than a
+ * hash: a program touches as much of the table as it touches of its code.
+ */
+static inline uint64_t *tr_rows_at(uint64_t key)
+{
+	return &tr_rows[key >> 4 & ((1 << TR_ROWS_BITS) - 1)];
+}
+
+uint32_t tr_rows_find(uint64_t key);
+
+/* Return KEY's rule; compute it if it was never asked for. */
+static inline uint32_t tr_rows_get(uint64_t key)
+{
+	uint64_t rule = __atomic_load_n(tr_rows_at(key), __ATOMIC_RELAXED) ^ key << 16;
+	return __builtin_expect(rule <= UINT16_MAX, 1) ? (uint32_t)rule
+						       : tr_rows_find(key);
+}
+
+/*
+ * Return KEY's rule, which was TR_RULE_NO_OBJECT: an object may have been
+ * loaded to where code was generated before.
+ */
+uint32_t tr_rows_renew(uint64_t key);
+
+/* Get the row of KEY, whose rule is TR_RULE_SIDE.  False if that has changed. */
+bool tr_rows_side(uint64_t key, struct tr_side *ret);
+
+/* Empty the table. */
+void tr_rows_forget(void);
+
+#endif /* TR_ROWS_H */
