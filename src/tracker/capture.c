@@ -16,7 +16,6 @@
 
 #define FIRST_WINDOW_PAGES 16u /* with the header page */
 #define LAST_WINDOW_PAGES  1024u
-#define RETRIES_AT_ONCE    1000u
 
 struct hs_wire_header *tr_header;
 
@@ -25,7 +24,7 @@ static struct {
 	uint64_t dev, ino;
 	uint64_t max_pages;
 	/* The open window. */
-	bool lock;
+	struct tr_lock lock;
 	uint8_t *base;       /* where its first page is mapped */
 	uint64_t first_page; /* in the file */
 	uint64_t n_pages, used;
@@ -80,17 +79,15 @@ static bool add_window(uint64_t pages)
 
 struct hs_wire_chunk *tr_capture_carve(uint32_t pages)
 {
-	/* Only tried: a signal handler may have interrupted the holder. */
-	for (unsigned i = 0; __atomic_test_and_set(&file.lock, __ATOMIC_ACQUIRE); i++)
-		if (i == RETRIES_AT_ONCE)
-			return NULL;
+	if (!tr_lock_acquire(&file.lock))
+		return NULL;
 	struct hs_wire_chunk *c = NULL;
 	if (file.used + pages <= file.n_pages || add_window(pages)) {
 		c = (void *)(file.base + file.used * HS_WIRE_PAGE);
 		file.used += pages;
 	}
 	uint64_t page = c ? file.first_page + file.used - pages : 0;
-	__atomic_clear(&file.lock, __ATOMIC_RELEASE);
+	tr_lock_release(&file.lock);
 	if (!c)
 		return NULL;
 	c->previous = page; /* its own page until it is published */

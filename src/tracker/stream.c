@@ -19,7 +19,7 @@ bool tr_many_streams;
 
 /* All in memory that a fork wipes, so a child starts with none of the parent's. */
 static struct pool {
-	bool lock;
+	struct tr_lock lock;
 	uint32_t n_streams; /* ids handed out */
 	struct slab {
 		struct tr_stream streams[SLAB_STREAMS];
@@ -27,16 +27,6 @@ static struct pool {
 	uint32_t n_in_slab;
 	struct tr_stream *dead, **dead_end;
 } * pool;
-
-static bool try_lock(void)
-{
-	return !__atomic_test_and_set(&pool->lock, __ATOMIC_ACQUIRE);
-}
-
-static void unlock(void)
-{
-	__atomic_clear(&pool->lock, __ATOMIC_RELEASE);
-}
 
 bool tr_streams_start(bool *wiped_ret)
 {
@@ -118,15 +108,13 @@ static void tell_thread(struct tr_stream *s)
 /* A stream for the calling thread, entered (not ready); NULL: not now. */
 static struct tr_stream *new_stream(unsigned level)
 {
-	/* The lock is only ever tried: a signal handler may interrupt its holder. */
-	for (unsigned i = 0; !try_lock(); i++)
-		if (i == 10000)
-			return NULL;
+	if (!tr_lock_acquire(&pool->lock))
+		return NULL;
 	struct tr_stream *s = level ? NULL : reusable();
 	if (!s)
 		s = fresh();
 	uint32_t id = s ? ++pool->n_streams : 0;
-	unlock();
+	tr_lock_release(&pool->lock);
 	if (!s || (!s->pcs && !get_buffers(s)))
 		return NULL;
 	tr_chunk_close(s); /* of the thread that had it before */
@@ -149,14 +137,13 @@ void tr_stream_retire(void *stream)
 	}
 	/* The thread may go on allocating: it is reused when the kernel knows it no more.
 	 */
-	for (unsigned i = 0; !try_lock(); i++)
-		if (i == 10000)
-			return;
+	if (!tr_lock_acquire(&pool->lock))
+		return;
 	if (!pool->dead)
 		pool->dead_end = &pool->dead;
 	*pool->dead_end = s;
 	pool->dead_end = &s->next_dead;
-	unlock();
+	tr_lock_release(&pool->lock);
 }
 
 struct tr_stream *tr_current_stream(void)

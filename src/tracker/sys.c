@@ -204,6 +204,32 @@ bool sys_tsc_is_invariant(void)
 	return __get_cpuid(0x80000007, &a, &b, &c, &d) && (d & 1u << 8);
 }
 
+#define SPINS  100u   /* before the processor is given away */
+#define YIELDS 50000u /* some hundred milliseconds at the least */
+
+bool tr_lock_acquire(struct tr_lock *lock)
+{
+	uintptr_t self = (uintptr_t)__builtin_thread_pointer();
+	for (unsigned i = 0; i < SPINS + YIELDS; i++) {
+		uintptr_t owner = 0;
+		if (__atomic_compare_exchange_n(&lock->owner, &owner, self, false,
+						__ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
+			return true;
+		if (owner == self)
+			return false;
+		if (i < SPINS)
+			__builtin_ia32_pause();
+		else
+			SYS0(SYS_sched_yield);
+	}
+	return false;
+}
+
+void tr_lock_release(struct tr_lock *lock)
+{
+	__atomic_store_n(&lock->owner, 0, __ATOMIC_RELEASE);
+}
+
 void tr_append(char **pos, const char *end, const char *s)
 {
 	char *p = *pos;

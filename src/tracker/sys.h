@@ -77,6 +77,17 @@ static inline uint64_t sys_tsc(void)
 /* Does the counter run at one rate in all states (CPUID 80000007h, EDX bit 8)? */
 bool sys_tsc_is_invariant(void);
 
+/*
+ * A lock that is held for moments and never waited for without end.  False:
+ * the calling thread holds it already (a signal handler interrupted it), or
+ * its holder does not come back (it was stopped or killed).
+ */
+struct tr_lock {
+	uintptr_t owner; /* thread pointer, or 0 */
+};
+bool tr_lock_acquire(struct tr_lock *lock);
+void tr_lock_release(struct tr_lock *lock);
+
 /* Append S to the string that ends at *POS, never past END - 1; keeps the NUL. */
 void tr_append(char **pos, const char *end, const char *s);
 void tr_append_number(char **pos, const char *end, uint64_t v);
