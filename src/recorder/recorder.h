@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * The recorder's whole state, and what its parts do to it:
+ *
+ *      loop.c      waits, and calls the others in turn
+ *      targets.c   captures appear, grow, end
+ *      writers.c   children of ours rewrite captures of ended processes
+ *      peers.c     the runs that started us or found us
+ */
+#ifndef RC_RECORDER_H
+#define RC_RECORDER_H
+
+#include "src/array.h"
+#include "src/recorder/protocol.h"
+#include "src/recorder/target.h"
+
+struct rc_options {
+	int control_fd;
+	const char *dir;
+	uint64_t interval_ns; /* between snapshots */
+	uint64_t max_disk;    /* bytes of one capture; 0: no bound */
+};
+
+struct rc_peer {
+	uint64_t id;
+	int fd;
+	pid_t run, main; /* the run itself; its program, or 0 */
+	bool closing;    /* wants a BYE when its captures are done */
+	bool gone;
+	HS_ARRAY(struct rc_message) queue; /* what the socket did not take yet */
+};
+
+struct rc_writer {
+	uint64_t target; /* id */
+	pid_t pid;
+	int pipe_fd; /* gives a sentence where it failed; its end is the child's */
+};
+
+/* A file which may become a capture soon. */
+struct rc_pending {
+	char *name;
+	uint64_t until_ns;
+};
+
+/* What an epoll event belongs to: the kind in the top byte, an id below. */
+enum rc_source { RC_INOTIFY = 1, RC_LISTEN, RC_PEER, RC_TARGET, RC_WRITER };
+
+struct rc_recorder {
+	struct rc_options options;
+	int dir_fd, epoll_fd, inotify_fd, listen_fd;
+	uint64_t pid_ns;
+	uint64_t last_id;
+	HS_ARRAY(struct rc_target *) targets;
+	HS_ARRAY(struct rc_peer) peers;
+	HS_ARRAY(struct rc_writer) writers;
+	HS_ARRAY(struct rc_pending) pending;
+	uint64_t drain_period_ns, next_drain_ns, next_look_ns;
+	bool rescan; /* inotify lost events */
+};
+
+/* loop.c: record until nothing is left to do.  Returns an exit status. */
+int rc_record(const struct rc_options *options);
+void rc_poll_add(struct rc_recorder *rc, int fd, enum rc_source source, uint64_t id,
+		 uint32_t events);
+
+/* targets.c */
+void rc_targets_scan(struct rc_recorder *rc, bool clean_up);
+void rc_targets_consider(struct rc_recorder *rc, const char *name);
+void rc_targets_notice(struct rc_recorder *rc); /* read inotify, retry pending */
+void rc_targets_ended(struct rc_recorder *rc, uint64_t id); /* its pidfd says so */
+/* A run tells how PID ended. */
+void rc_targets_tell_end(struct rc_recorder *rc, pid_t pid, enum hs_wire_how how,
+			 int32_t code);
+void rc_targets_work(struct rc_recorder *rc, uint64_t now); /* drain, snapshots */
+uint64_t rc_targets_next(const struct rc_recorder *rc);     /* when to call it again */
+struct rc_target *rc_targets_find(struct rc_recorder *rc, uint64_t id);
+void rc_targets_drop(struct rc_recorder *rc, struct rc_target *t);
+
+/* writers.c */
+void rc_writers_start(struct rc_recorder *rc); /* as many as may run */
+void rc_writers_finish(struct rc_recorder *rc, uint64_t id);
+
+/* peers.c */
+struct rc_peer *rc_peers_add(struct rc_recorder *rc, int fd);
+void rc_peers_accept(struct rc_recorder *rc);
+void rc_peers_receive(struct rc_recorder *rc, uint64_t id, uint32_t events);
+/* To the peer whose id this is; 0: to all. */
+void rc_peers_tell(struct rc_recorder *rc, uint64_t id, const struct rc_message *m);
+uint64_t rc_peers_of(const struct rc_recorder *rc, const struct rc_target *t);
+bool rc_peers_await(const struct rc_recorder *rc, pid_t pid); /* will one tell its end? */
+void rc_peers_settle(struct rc_recorder *rc); /* say BYE, forget who is gone */
+
+#endif /* RC_RECORDER_H */
