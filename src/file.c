@@ -341,15 +341,15 @@ static uint64_t default_limit(void)
 	return HS_MIN(most, (uint64_t)pages * (uint64_t)page_size / 2);
 }
 
-static struct hs_error *unpack_file(const struct codec *codec, uint64_t limit,
-				    struct hs_file *file)
+static struct hs_error *unpack_with(const struct codec *codec, const uint8_t *data,
+				    size_t size, uint64_t limit, struct hs_file *ret)
 {
 	void *state = codec->open();
 	if (!state)
 		return hs_error("cannot set up %s: out of memory", codec->name);
 	struct unpacked u = {0};
 	limit = HS_MIN(limit ? limit : default_limit(), (uint64_t)SIZE_MAX / 4);
-	bool complete = unpack(codec, state, file->data, file->size, limit, &u);
+	bool complete = unpack(codec, state, data, size, limit, &u);
 	codec->close(state);
 	if (u.n > limit || (!u.n && !complete)) {
 		free(u.data);
@@ -361,10 +361,18 @@ static struct hs_error *unpack_file(const struct codec *codec, uint64_t limit,
 					  "nothing can be unpacked from this %s file",
 					  codec->name);
 	}
-	munmap(file->map, file->map_size);
-	*file = (struct hs_file){.data = u.data, .heap = u.data, .size = u.n};
-	file->truncated = !complete;
+	*ret = (struct hs_file){.data = u.data, .heap = u.data, .size = u.n};
+	ret->truncated = !complete;
 	return NULL;
+}
+
+struct hs_error *hs_file_unpack(const void *data, size_t size, uint64_t max_unpacked,
+				struct hs_file *ret)
+{
+	const struct codec *codec = find_codec(data, size);
+	if (!codec)
+		return hs_error("not packed with gzip, zstd, LZ4 or xz");
+	return unpack_with(codec, data, size, max_unpacked, ret);
 }
 
 /* -- Files ------------------------------------------------------------------- */
@@ -418,20 +426,19 @@ struct hs_error *hs_file_open(const char *path, uint64_t max_unpacked,
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
 	if (fd < 0)
 		return open_error(path, errno);
-	struct hs_file file;
-	struct hs_error *err = map_file(path, fd, &file);
+	struct hs_file mapped;
+	struct hs_error *err = map_file(path, fd, &mapped);
 	close(fd);
 	if (err)
 		return err;
-	const struct codec *codec = find_codec(file.data, file.size);
-	if (codec)
-		err = unpack_file(codec, max_unpacked, &file);
-	if (err) {
-		hs_file_close(&file);
-		return hs_error_in(err, "%s", path);
+	const struct codec *codec = find_codec(mapped.data, mapped.size);
+	if (!codec) {
+		*ret = mapped;
+		return NULL;
 	}
-	*ret = file;
-	return NULL;
+	err = unpack_with(codec, mapped.data, mapped.size, max_unpacked, ret);
+	hs_file_close(&mapped);
+	return hs_error_in(err, "%s", path);
 }
 
 void hs_file_close(struct hs_file *file)

@@ -27,6 +27,13 @@ struct hs_file {
  */
 HS_MUST_USE struct hs_error *hs_file_open(const char *path, uint64_t max_unpacked,
 					  struct hs_file *ret);
+
+/*
+ * Unpack the SIZE bytes at DATA, which stay the caller's.  Bytes that are not
+ * packed are an error; otherwise as above.
+ */
+HS_MUST_USE struct hs_error *hs_file_unpack(const void *data, size_t size,
+					    uint64_t max_unpacked, struct hs_file *ret);
 void hs_file_close(struct hs_file *file);
 
 #endif /* HS_FILE_H */

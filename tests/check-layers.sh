@@ -123,7 +123,7 @@ sound_tree()
 	put src/base.h '#include <stddef.h>'
 	put src/wire.h '#include <stdint.h>'
 	put src/profile.h '#include "src/base.h"'
-	put src/symbols.c '#include <elfutils/libdwfl.h>' '#include "src/profile.h"'
+	put src/scopes.c '#include <elfutils/libdw.h>' '#include "src/profile.h"'
 	put src/tracker/emit.c '#include "src/tracker/emit.h"' '#include "src/wire.h"'
 	put src/tracker/emit.h '#include <stdint.h>'
 	put formats/format.h '#include "src/base.h"'

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * Which files on this machine describe the code of a recorded module: the ELF
+ * file itself, its separate debug information, its shared (dwz) part, and its
+ * compressed symbol table.  Every file is checked by build-id (or the CRC of
+ * a debug link) before it is believed; nothing is fetched from a network.
+ */
+#ifndef HS_DEBUGFILE_H
+#define HS_DEBUGFILE_H
+
+#include "src/base.h"
+
+struct Dwarf; /* elfutils' */
+struct Elf;
+struct hs_symbol_options;
+
+struct hs_elf {
+	struct Elf *elf; /* NULL: none */
+	int fd;
+	char *path;
+	char *build_id; /* lower-case hex, or "" */
+	void *bytes;    /* of a file that exists in memory only */
+};
+
+struct hs_debugfile {
+	struct hs_elf main;  /* what was loaded; none if only its debug file was found */
+	struct hs_elf debug; /* separate debug information */
+	struct hs_elf mini;  /* unpacked .gnu_debugdata */
+	struct hs_elf alt;   /* what several debug files share */
+	struct Dwarf *dwarf, *alt_dwarf;
+};
+
+/* What a recording knows of a module. */
+struct hs_debugfile_query {
+	const char *path;     /* may end in " (deleted)" */
+	const char *build_id; /* lower-case hex, or "" where it has none */
+	uint64_t recorded_ns; /* since the epoch; 0 where unknown */
+};
+
+/*
+ * Find and open what describes the module.  Where nothing does, returns false
+ * and sets *WARNING_RET to a malloc'ed sentence, or to NULL if there is
+ * nothing to be said (the vdso has no file).
+ */
+bool hs_debugfile_open(const struct hs_debugfile_query *query,
+		       const struct hs_symbol_options *options, struct hs_debugfile *ret,
+		       char **warning_ret);
+void hs_debugfile_close(struct hs_debugfile *file);
+
+/* Code that the kernel provides, e.g. "[vdso]" and "linux-vdso.so.1". */
+bool hs_debugfile_is_virtual(const char *path);
+
+#endif /* HS_DEBUGFILE_H */
