@@ -111,7 +111,11 @@ bool tr_chunk_next(struct tr_stream *s, size_t size)
 		reuse_chunk(s, c);
 	else
 		c = new_chunk(s, size);
-	s->cut_off = !c;
+	/*
+	 * A handler that interrupted the growth of the file fails for that reason
+	 * and may well succeed the next time.
+	 */
+	s->cut_off = !c && !s->level;
 	s->lost_since = 0;
 	if (!c) {
 		tr_count_lost();

@@ -65,7 +65,7 @@ static void record_retain(const uint64_t *slot)
 /* Call the real function; what it returns was obtained by the program unless nested. */
 #define OBTAIN(kind, size, real_call)                              \
 	do {                                                       \
-		bool outermost = tr_real_enter((uintptr_t)slot);   \
+		bool outermost = tr_real_enter(slot);              \
 		void *block = (real_call);                         \
 		tr_real_leave(outermost);                          \
 		if (TR_LIKELY(block && outermost))                 \
@@ -106,7 +106,7 @@ void *tr_pvalloc(size_t size, const uint64_t *slot, uint64_t fp)
 int tr_posix_memalign(void **ret, size_t align, size_t size, const uint64_t *slot,
 		      uint64_t fp)
 {
-	bool outermost = tr_real_enter((uintptr_t)slot);
+	bool outermost = tr_real_enter(slot);
 	int err = tr_real.posix_memalign(ret, align, size);
 	tr_real_leave(outermost);
 	/* posix_memalign(.., 0) may succeed with NULL in other allocators. */
@@ -120,7 +120,7 @@ void tr_free(void *p, const uint64_t *slot, uint64_t fp)
 	(void)fp;
 	if (!p || tr_is_bootstrap(p))
 		return;
-	bool outermost = tr_real_enter((uintptr_t)slot);
+	bool outermost = tr_real_enter(slot);
 	if (TR_LIKELY(outermost))
 		record_end(HS_WIRE_FREE, p, slot);
 	tr_real.free(p);
@@ -139,7 +139,7 @@ static void *move_bootstrap(void *old, size_t size, const uint64_t *slot, uint64
 /* realloc(p, 0): glibc frees and returns NULL; other allocators may return a block. */
 static void *realloc_to_zero(void *old, const uint64_t *slot, uint64_t fp)
 {
-	bool outermost = tr_real_enter((uintptr_t)slot);
+	bool outermost = tr_real_enter(slot);
 	if (outermost)
 		record_end(HS_WIRE_FREE, old, slot);
 	void *p = tr_real.realloc(old, 0);
@@ -157,7 +157,7 @@ void *tr_realloc(void *old, size_t size, const uint64_t *slot, uint64_t fp)
 		OBTAIN(HS_WIRE_REALLOC, size, tr_real.realloc(NULL, size));
 	if (!size)
 		return realloc_to_zero(old, slot, fp);
-	bool outermost = tr_real_enter((uintptr_t)slot);
+	bool outermost = tr_real_enter(slot);
 	/* Another thread may obtain the old block before realloc returns. */
 	if (outermost)
 		record_end(HS_WIRE_RELEASE, old, slot);

@@ -95,15 +95,28 @@ struct tr_real tr_real = {
 	.quick_exit = first_quick_exit,
 };
 
-/* Is malloc in the object that holds libc's strlen-like basics (gnu_get_libc_version)? */
-static bool malloc_is_libcs(void)
+static struct {
+	uint64_t start, end;
+} foreign_code;
+
+bool tr_is_foreign_code(uint64_t pc)
 {
-	struct dl_find_object a, b;
-	void *libc = dlsym(RTLD_NEXT, "gnu_get_libc_version");
+	return pc >= foreign_code.start && pc < foreign_code.end;
+}
+
+/* Whose malloc is it: that of the object which holds gnu_get_libc_version? */
+static bool malloc_is_foreign(void)
+{
+	struct dl_find_object libc, owner;
+	void *in_libc = dlsym(RTLD_NEXT, "gnu_get_libc_version");
 	void *real_malloc;
 	memcpy(&real_malloc, &tr_real.malloc, sizeof(real_malloc));
-	return libc && !_dl_find_object(libc, &a) && !_dl_find_object(real_malloc, &b) &&
-	       a.dlfo_link_map == b.dlfo_link_map;
+	if (!in_libc || _dl_find_object(in_libc, &libc) ||
+	    _dl_find_object(real_malloc, &owner))
+		return false;
+	foreign_code.start = (uint64_t)(uintptr_t)owner.dlfo_map_start;
+	foreign_code.end = (uint64_t)(uintptr_t)owner.dlfo_map_end;
+	return libc.dlfo_link_map != owner.dlfo_link_map;
 }
 
 static void resolve(void)
@@ -133,6 +146,6 @@ static void resolve(void)
 	FIND(quick_exit);
 #undef FIND
 	tr_real = found;
-	tr_real.foreign = !malloc_is_libcs();
+	tr_real.foreign = malloc_is_foreign();
 	resolving = false;
 }

@@ -44,18 +44,24 @@ static inline bool tr_is_bootstrap(const void *p)
 }
 TR_HIDDEN size_t tr_bootstrap_size(const void *p);
 
+/* Is PC in the object that holds a foreign malloc? */
+TR_HIDDEN bool tr_is_foreign_code(uint64_t pc);
+
 /*
- * Around a call of the real allocator.  False: this hook was called by a
- * foreign allocator from within such a call, so the event is not the program's.
+ * Around a call of the real allocator, by the hook whose return address lies
+ * at SLOT.  False: a foreign allocator called this hook from within such a
+ * call, so the event is not the program's.  A signal handler's call from
+ * within is: its caller is not the allocator.
  */
-static inline bool tr_real_enter(uintptr_t sp)
+static inline bool tr_real_enter(const uint64_t *slot)
 {
 	if (TR_LIKELY(!tr_real.foreign))
 		return true;
 	/* A handler may have jumped out: then we are in an older frame. */
-	if (tr_tls.in_real && sp <= tr_tls.in_real)
+	if (tr_tls.in_real && (uintptr_t)slot <= tr_tls.in_real &&
+	    tr_is_foreign_code(*slot))
 		return false;
-	tr_tls.in_real = sp;
+	tr_tls.in_real = (uintptr_t)slot;
 	return true;
 }
 
