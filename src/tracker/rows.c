@@ -31,11 +31,6 @@ struct side_entry {
 uint64_t tr_rows[1 << TR_ROWS_BITS] __attribute__((aligned(64)));
 static struct side_entry side_table[1 << SIDE_BITS];
 
-static uint32_t rule_make(unsigned code, unsigned operand)
-{
-	return code << TR_RULE_CFA_SHIFT | operand;
-}
-
 /* A side row as one word: both offsets, kinds in the low bits of fp's. */
 static uint64_t side_pack(const struct tr_side *side)
 {
@@ -169,6 +164,12 @@ static bool side_fp(const struct tr_row *row, struct tr_side *side)
 	return offset >= -(1 << 24) && offset < 1 << 24;
 }
 
+/* The bits of a special rule that stand for OPERAND, at most 15. */
+static uint32_t rule_operand(uint32_t operand)
+{
+	return (operand & TR_RULE_SLOT) | (operand & 8) << 12;
+}
+
 /* Return the rule that says what SIDE says, or 0 if that is too much for one. */
 static uint32_t rule_from_side(const struct tr_side *side)
 {
@@ -178,32 +179,62 @@ static uint32_t rule_from_side(const struct tr_side *side)
 	if (side->cfa_deref) {
 		bool drap = side->cfa_from_fp && side->fp_how == TR_SIDE_FP_AT_FP &&
 			    side->fp_offset == 0 && cfa < 0 && cfa >= -15 * 8;
-		return drap ? rule_make(TR_RULE_DRAP, (unsigned)(-cfa / 8)) : 0;
+		return drap ? TR_RULE_DRAP | rule_operand((uint32_t)-cfa / 8) : 0;
 	}
 	if (side->fp_how == TR_SIDE_FP_AT_CFA)
 		slot = -side->fp_offset / 8 - 1;
-	if (side->fp_how == TR_SIDE_FP_AT_FP || cfa <= 0 || cfa / 8 >= TR_RULE_SPECIAL ||
-	    slot < 0 || slot > TR_RULE_SLOT_MASK ||
+	if (side->fp_how == TR_SIDE_FP_AT_FP || cfa <= 0 ||
+	    cfa >= (int32_t)TR_RULE_SPECIAL || slot < 0 || slot > (int32_t)TR_RULE_SLOT ||
 	    (side->fp_how == TR_SIDE_FP_AT_CFA && slot == 0))
 		return 0;
-	return rule_make((unsigned)cfa / 8,
-			 (unsigned)slot << TR_RULE_SLOT_SHIFT | side->cfa_from_fp);
+	return (uint32_t)cfa | (uint32_t)slot | (side->cfa_from_fp ? TR_RULE_FP : 0);
 }
 
 static uint32_t rule_from_row(uint64_t key, const struct tr_row *row)
 {
 	struct tr_side side = {0};
 	if (row->how[TR_RIP] == TR_UNDEFINED)
-		return rule_make(TR_RULE_END, 0);
+		return TR_RULE_END;
 	if (row_is_signal(row))
-		return rule_make(TR_RULE_SIGNAL, 0);
+		return TR_RULE_SIGNAL;
 	if (row->signal || row->how[TR_RSP] != TR_SAME || row->how[TR_RIP] != TR_AT_CFA ||
 	    row->value[TR_RIP] != -8 || !side_cfa(row, &side) || !side_fp(row, &side))
-		return rule_make(TR_RULE_GENERAL, 0);
+		return TR_RULE_GENERAL;
 	uint32_t rule = rule_from_side(&side);
 	if (rule)
 		return rule;
-	return rule_make(side_put(key, &side) ? TR_RULE_SIDE : TR_RULE_GENERAL, 0);
+	return side_put(key, &side) ? TR_RULE_SIDE : TR_RULE_GENERAL;
+}
+
+/*
+ * Is KEY the first instruction of a function?  A call's return address is not;
+ * but glibc's makecontext pushes such an address as if it had called the
+ * coroutine's function, whose stack begins there.
+ */
+static bool starts_a_stack(const struct dl_find_object *object, uint64_t key)
+{
+	struct tr_fde fde;
+	return tr_fde_find(object, key, &fde) && fde.start == key;
+}
+
+/* Is there "mov $15, %rax; syscall" (rt_sigreturn), as where handlers return to? */
+static bool returns_from_signal(uint64_t addr)
+{
+	uint64_t begin, end;
+	return tr_peek(addr, 8, &begin) && tr_peek(addr + 8, 1, &end) &&
+	       begin == 0x0f0000000fc0c748 && end == 0x05;
+}
+
+/* The rule for KEY in OBJECT (NULL: none), which has no CFI for it. */
+static uint32_t rule_without_cfi(const struct dl_find_object *object, uint64_t key)
+{
+	if (!tr_page_readable(key - 1))
+		return TR_RULE_NO_CODE;
+	if (returns_from_signal(key))
+		return TR_RULE_SIGNAL;
+	if (object && starts_a_stack(object, key))
+		return TR_RULE_END;
+	return object ? TR_RULE_NO_CFI : TR_RULE_NO_OBJECT;
 }
 
 static uint32_t rule_compute(uint64_t key)
@@ -213,11 +244,10 @@ static uint32_t rule_compute(uint64_t key)
 	struct tr_row row;
 	uint64_t pc = key - 1;
 	if (_dl_find_object((void *)(uintptr_t)pc, &object) != 0)
-		return rule_make(
-			tr_page_readable(pc) ? TR_RULE_NO_OBJECT : TR_RULE_NO_CODE, 0);
+		return rule_without_cfi(NULL, key);
 	tr_module_seen(&object);
 	if (!tr_fde_find(&object, pc, &fde) || !tr_row_compute(&fde, pc, &row))
-		return rule_make(TR_RULE_NO_CFI, 0);
+		return rule_without_cfi(&object, key);
 	return rule_from_row(key, &row);
 }
 
@@ -239,7 +269,7 @@ static uint64_t *rows_place(uint64_t key)
 static uint32_t rows_compute(uint64_t key, uint64_t *place)
 {
 	uint32_t rule = rule_compute(key);
-	if (rule >> TR_RULE_CFA_SHIFT != TR_RULE_NO_CODE)
+	if (rule != TR_RULE_NO_CODE)
 		__atomic_store_n(place, key << 16 | rule, __ATOMIC_RELAXED);
 	return rule;
 }
@@ -255,7 +285,7 @@ uint32_t tr_rows_renew(uint64_t key)
 {
 	struct dl_find_object object;
 	if (_dl_find_object((void *)(uintptr_t)(key - 1), &object) != 0)
-		return rule_make(TR_RULE_NO_OBJECT, 0);
+		return TR_RULE_NO_OBJECT;
 	return rows_compute(key, rows_place(key));
 }
 

@@ -10,9 +10,10 @@
  *
  * A rule has 16 bits.  From frame to caller, most are:
  *
- *      bit 0       the base: 0 sp, 1 fp
- *      bits 1-3    k: the caller's fp lies at CFA - 8 - 8k; 0: it is unchanged
- *      bits 4-15   CFA = base + 8 times this; from TR_RULE_SPECIAL on, see below
+ *      bits 0-2    k: the caller's fp lies at CFA - 8 - 8k; 0: it is unchanged
+ *      bits 3-14   offset of the CFA from its base; from TR_RULE_SPECIAL on, see
+ *                  below
+ *      bit 15      the base: 0 sp, 1 fp
  *
  * The return address lies at CFA - 8; the caller's sp is CFA.  Key and rule
  * share one word of the table, so a reader needs no lock and an entry that is
@@ -24,25 +25,32 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum {
-	TR_RULE_FP = 1,
-	TR_RULE_SLOT_SHIFT = 1,
-	TR_RULE_SLOT_MASK = 7,
-	TR_RULE_CFA_SHIFT = 4,
-	TR_RULE_SPECIAL = 4080, /* CFA is less than this times 8 */
+#define TR_RULE_SLOT    0x0007u
+#define TR_RULE_OFFSET  0x7ff8u /* a multiple of 8, so it needs no shift */
+#define TR_RULE_FP      0x8000u
+#define TR_RULE_SPECIAL 0x7f80u
+
+/* What the offset says from TR_RULE_SPECIAL on; the other bits are the operand. */
+enum tr_rule_code {
+	TR_RULE_END = 0x7f80,       /* no caller */
+	TR_RULE_DRAP = 0x7f88,      /* CFA at fp - 8 times operand, caller's fp at fp */
+	TR_RULE_SIGNAL = 0x7f90,    /* sp points to what the kernel pushed for a signal */
+	TR_RULE_SIDE = 0x7f98,      /* tr_rows_side knows */
+	TR_RULE_GENERAL = 0x7fa0,   /* for tr_machine_step */
+	TR_RULE_NO_CFI = 0x7fa8,    /* in an object that tells nothing of this pc */
+	TR_RULE_NO_OBJECT = 0x7fb0, /* generated code, probably */
+	TR_RULE_NO_CODE = 0x7fb8,   /* not even readable: no return address */
 };
 
-/* What bits 4-15 say from TR_RULE_SPECIAL on; bits 0-3 are the operand. */
-enum tr_rule_code {
-	TR_RULE_END = 4080,       /* no caller */
-	TR_RULE_DRAP = 4081,      /* CFA at fp - 8 times operand, caller's fp at fp */
-	TR_RULE_SIGNAL = 4082,    /* sp points to what the kernel pushed for a signal */
-	TR_RULE_SIDE = 4083,      /* tr_rows_side knows */
-	TR_RULE_GENERAL = 4084,   /* for tr_machine_step */
-	TR_RULE_NO_CFI = 4085,    /* in an object that tells nothing of this pc */
-	TR_RULE_NO_OBJECT = 4086, /* generated code, probably */
-	TR_RULE_NO_CODE = 4087,   /* not even readable: no return address */
-};
+static inline uint32_t tr_rule_offset(uint32_t rule)
+{
+	return rule & TR_RULE_OFFSET;
+}
+
+static inline uint32_t tr_rule_operand(uint32_t rule)
+{
+	return (rule & TR_RULE_SLOT) | (rule & TR_RULE_FP) >> 12;
+}
 
 /*
  * Where the kernel's frame for a signal keeps registers, counted from sp in

@@ -169,7 +169,7 @@ static enum outcome step_guess(struct frame *f)
 	    !reaches(f, fp + 16) || (f->sp < tp && fp + 16 > tp))
 		return WALK_CUT;
 	uint64_t key = tr_word_at(fp + 8);
-	if (!may_be_code(key) || tr_rows_get(key) >> TR_RULE_CFA_SHIFT == TR_RULE_NO_CODE)
+	if (!may_be_code(key) || tr_rows_get(key) == TR_RULE_NO_CODE)
 		return WALK_CUT;
 	f->guessed = true;
 	return step_to_cfa(f, fp + 16, fp);
@@ -177,7 +177,7 @@ static enum outcome step_guess(struct frame *f)
 
 static enum outcome step_without_object(struct frame *f)
 {
-	if (tr_rows_renew(f->key) >> TR_RULE_CFA_SHIFT != TR_RULE_NO_OBJECT)
+	if (tr_rows_renew(f->key) != TR_RULE_NO_OBJECT)
 		return WALK_AGAIN;
 	return step_guess(f);
 }
@@ -185,11 +185,11 @@ static enum outcome step_without_object(struct frame *f)
 static __attribute__((__noinline__)) enum outcome step_special(struct frame *f,
 							       uint32_t rule)
 {
-	switch ((enum tr_rule_code)(rule >> TR_RULE_CFA_SHIFT)) {
+	switch ((enum tr_rule_code)tr_rule_offset(rule)) {
 	case TR_RULE_END:
 		return WALK_COMPLETE;
 	case TR_RULE_DRAP:
-		return step_drap(f, rule & ((1u << TR_RULE_CFA_SHIFT) - 1));
+		return step_drap(f, tr_rule_operand(rule));
 	case TR_RULE_SIGNAL:
 		return step_signal(f);
 	case TR_RULE_SIDE:
@@ -290,10 +290,11 @@ static inline __attribute__((__always_inline__)) size_t walk(const uint64_t *slo
 	size_t n = 1;
 	pcs[0] = key;
 	for (;;) {
-		uint32_t rule = tr_rows_get(key), words = rule >> TR_RULE_CFA_SHIFT;
-		if (LIKELY(words < TR_RULE_SPECIAL)) {
-			uint64_t cfa = (rule & TR_RULE_FP ? fp : sp) + words * 8;
-			uint64_t k = rule >> TR_RULE_SLOT_SHIFT & TR_RULE_SLOT_MASK;
+		uint32_t rule = tr_rows_get(key), offset = tr_rule_offset(rule);
+		uint64_t pc;
+		if (LIKELY(offset < TR_RULE_SPECIAL)) {
+			uint64_t cfa = (rule & TR_RULE_FP ? fp : sp) + offset;
+			uint64_t slots = rule & TR_RULE_SLOT;
 			if (UNLIKELY(cfa <= sp))
 				break;
 			if (UNLIKELY(cfa > end)) {
@@ -301,9 +302,9 @@ static inline __attribute__((__always_inline__)) size_t walk(const uint64_t *slo
 				if (cfa > end)
 					break;
 			}
-			if (k)
-				fp = tr_word_at(cfa - 8 - 8 * k);
-			key = tr_word_at(cfa - 8);
+			if (slots)
+				fp = tr_word_at(cfa - 8 - 8 * slots);
+			pc = key = tr_word_at(cfa - 8);
 			sp = cfa;
 		} else {
 			f.key = key;
@@ -320,6 +321,7 @@ static inline __attribute__((__always_inline__)) size_t walk(const uint64_t *slo
 			sp = f.sp;
 			fp = f.fp;
 			end = f.end;
+			pc = key - interrupted(&f);
 		}
 		if (UNLIKELY(!may_be_code(key))) {
 			outcome = key ? WALK_CUT : WALK_COMPLETE;
@@ -327,7 +329,7 @@ static inline __attribute__((__always_inline__)) size_t walk(const uint64_t *slo
 		}
 		if (UNLIKELY(n == room))
 			break;
-		pcs[n++] = key - (key == f.interrupted_key);
+		pcs[n++] = pc;
 	}
 	return finish(slot, &f, outcome, pcs, n, room, flags);
 }

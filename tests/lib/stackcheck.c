@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: MIT */
+
+/* The comparison of tr_unwind with libunwind.  Safe in signal handlers. */
+#include "tests/lib/stackcheck.h"
+
+#define UNW_LOCAL_ONLY
+#include <dlfcn.h>
+#include <libunwind.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "src/tracker/unwind.h"
+#include "src/wire.h"
+
+/* A walk in each of many threads, each interrupted by many signals. */
+#define N_BUFFERS   64
+#define DETAILS_MAX 10
+
+struct buffer {
+	bool taken;
+	uint64_t ours[STACK_CHECK_ROOM], theirs[STACK_CHECK_ROOM];
+};
+
+struct stack_check_counts stack_check_counts;
+const uint64_t *stack_check_pcs;
+size_t stack_check_n;
+uint32_t stack_check_flags;
+uint64_t stack_check_modules_seen;
+static struct buffer buffers[N_BUFFERS];
+
+void stack_check_at(const uint64_t *slot, uint64_t fp);
+
+/* The call's return address lies at rsp, the caller's frame pointer is rbp. */
+__asm__(".text\n"
+	".globl stack_check\n"
+	".type stack_check, @function\n"
+	"stack_check:\n\t"
+	".cfi_startproc\n\t"
+	"movq %rsp, %rdi\n\t"
+	"movq %rbp, %rsi\n\t"
+	"subq $8, %rsp\n\t"
+	".cfi_adjust_cfa_offset 8\n\t"
+	"call stack_check_at\n\t"
+	"addq $8, %rsp\n\t"
+	".cfi_adjust_cfa_offset -8\n\t"
+	"ret\n\t"
+	".cfi_endproc\n"
+	".size stack_check, .-stack_check\n");
+
+void tr_module_seen(const struct dl_find_object *object)
+{
+	(void)object;
+	__atomic_fetch_add(&stack_check_modules_seen, 1, __ATOMIC_RELAXED);
+}
+
+static struct buffer *buffer_take(void)
+{
+	for (;;)
+		for (size_t i = 0; i < N_BUFFERS; i++)
+			if (!__atomic_test_and_set(&buffers[i].taken, __ATOMIC_ACQUIRE))
+				return &buffers[i];
+}
+
+static size_t walk_theirs(const uint64_t *slot, uint64_t *pcs)
+{
+	unw_context_t context;
+	unw_cursor_t cursor;
+	unw_word_t ip, sp;
+	size_t n = 0;
+	unw_getcontext(&context);
+	unw_init_local(&cursor, &context);
+	do {
+		unw_get_reg(&cursor, UNW_REG_IP, &ip);
+		unw_get_reg(&cursor, UNW_REG_SP, &sp);
+		if (n || (ip == *slot && sp == (uintptr_t)(slot + 1)))
+			pcs[n++] = ip;
+	} while (n < STACK_CHECK_ROOM && unw_step(&cursor) > 0);
+	/* Where a chain of frames ends with a null, libunwind may say so. */
+	return n && pcs[n - 1] == 0 ? n - 1 : n;
+}
+
+static void show(const struct buffer *b, size_t ours, size_t theirs, size_t same,
+		 uint32_t flags)
+{
+	static unsigned shown;
+	char line[400];
+	if (__atomic_fetch_add(&shown, 1, __ATOMIC_RELAXED) >= DETAILS_MAX)
+		return;
+	Dl_info info = {0};
+	if (same)
+		dladdr((void *)(uintptr_t)b->ours[same - 1], &info);
+	int n = snprintf(
+		line, sizeof(line),
+		"# ours %zu theirs %zu frames, %zu the same, flags %x; last the same "
+		"%s+%#lx (%s), then %#lx and %#lx\n",
+		ours, theirs, same, flags, info.dli_fname,
+		same ? b->ours[same - 1] - (uintptr_t)info.dli_fbase : 0, info.dli_sname,
+		same < ours ? b->ours[same] : 0, same < theirs ? b->theirs[same] : 0);
+	if (write(STDERR_FILENO, line, (size_t)n) < 0)
+		return;
+}
+
+static void count(const struct buffer *b, size_t ours, size_t theirs, uint32_t flags)
+{
+	size_t same = 0;
+	while (same < ours && same < theirs && b->ours[same] == b->theirs[same])
+		same++;
+	__atomic_fetch_add(&stack_check_counts.stacks, 1, __ATOMIC_RELAXED);
+	__atomic_fetch_add(&stack_check_counts.frames, ours, __ATOMIC_RELAXED);
+	if (flags & HS_WIRE_STACK_GUESSED)
+		__atomic_fetch_add(&stack_check_counts.guessed, 1, __ATOMIC_RELAXED);
+	if (flags & HS_WIRE_STACK_CUT)
+		__atomic_fetch_add(&stack_check_counts.cut, 1, __ATOMIC_RELAXED);
+	if (ours > __atomic_load_n(&stack_check_counts.deepest, __ATOMIC_RELAXED))
+		__atomic_store_n(&stack_check_counts.deepest, ours, __ATOMIC_RELAXED);
+	if (same == ours && same == theirs)
+		return;
+	bool cut = same == ours && flags & HS_WIRE_STACK_CUT;
+	__atomic_fetch_add(cut ? &stack_check_counts.shorter : &stack_check_counts.differ,
+			   1, __ATOMIC_RELAXED);
+	show(b, ours, theirs, same, flags);
+}
+
+void stack_check_at(const uint64_t *slot, uint64_t fp)
+{
+	struct buffer *b = buffer_take();
+	uint32_t flags = 0;
+	size_t ours = tr_unwind(slot, fp, b->ours, STACK_CHECK_ROOM, &flags);
+	count(b, ours, walk_theirs(slot, b->theirs), flags);
+	stack_check_pcs = b->ours;
+	stack_check_n = ours;
+	stack_check_flags = flags;
+	__atomic_clear(&b->taken, __ATOMIC_RELEASE);
+}

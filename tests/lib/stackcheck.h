@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * Call stack_check() anywhere: it walks the stack from that call with
+ * tr_unwind and with libunwind's unw_step, and counts whether they agree.
+ */
+#ifndef STACKCHECK_H
+#define STACKCHECK_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define STACK_CHECK_ROOM 4096
+
+struct stack_check_counts {
+	uint64_t stacks;
+	uint64_t shorter; /* ours is marked as cut, and theirs goes on */
+	uint64_t differ;  /* otherwise */
+	uint64_t frames, deepest;
+	uint64_t guessed, cut; /* by tr_unwind's flags */
+};
+extern struct stack_check_counts stack_check_counts;
+
+/* Walk and compare.  Preserves nothing but what every function preserves. */
+void stack_check(void);
+
+/* The last stack of this process (only useful without threads). */
+extern const uint64_t *stack_check_pcs;
+extern size_t stack_check_n;
+extern uint32_t stack_check_flags;
+
+/* Calls of tr_module_seen so far. */
+extern uint64_t stack_check_modules_seen;
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* STACKCHECK_H */
