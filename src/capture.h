@@ -27,9 +27,9 @@ struct hs_capture_text {
 };
 
 /*
- * One event.  A free, delete or release has no size and no stack; RETAIN has
- * no address, either.  An allocation's stack may not be defined yet: resolve
- * ids after the last event.
+ * One event.  The size and stack of a free, delete or release mean nothing,
+ * nor does any of these of a RETAIN.  An allocation's stack may not be defined
+ * yet: resolve ids after the last event.
  */
 struct hs_capture_event {
 	uint64_t addr, size;
@@ -49,6 +49,7 @@ struct hs_capture_thread {
 struct hs_capture_module {
 	uint32_t epoch;
 	uint64_t start, end, bias;
+	uint64_t reach; /* in the end: greatest `end` of the modules up to this one */
 	struct hs_capture_text build_id, path; /* build_id: raw bytes */
 };
 
@@ -68,6 +69,11 @@ struct hs_capture_stack {
 
 struct hs_capture_snapshot {
 	uint64_t stamp, time_ns, rss, anon, file, shmem;
+};
+
+/* A stamp whose time is known. */
+struct hs_capture_moment {
+	uint64_t stamp, time_ns;
 };
 
 /* A stretch of one stream's log: a PIECE or a chunk. */
@@ -102,13 +108,15 @@ struct hs_capture {
 	uint64_t end_stamp, end_ns;
 
 	const struct hs_capture_thread *threads;
-	const struct hs_capture_module *modules;
+	const struct hs_capture_module *modules; /* in the end: sorted, no duplicates */
 	const struct hs_capture_node *nodes;
-	const struct hs_capture_stack *stacks;
+	const struct hs_capture_stack *stacks; /* in the end: by id, no duplicates */
 	const struct hs_capture_snapshot *snapshots; /* by stamp */
 	const struct hs_capture_piece *pieces; /* by (stream, sequence), no duplicates */
 	const struct hs_capture_record *records; /* in file order */
-	size_t n_threads, n_modules, n_nodes, n_stacks, n_snapshots, n_pieces, n_records;
+	const struct hs_capture_moment *clock;   /* both ascend; the first is the start */
+	size_t n_threads, n_modules, n_nodes, n_stacks, n_snapshots, n_pieces, n_records,
+		n_clock;
 
 	struct hs_capture_loss loss;
 };
@@ -139,11 +147,8 @@ uint64_t hs_capture_time(const struct hs_capture *c, uint64_t stamp);
 /* The stack with that raw id, or NULL.  After the last event. */
 const struct hs_capture_stack *hs_capture_stack(const struct hs_capture *c, uint32_t id);
 
-/*
- * The module that covers return address PC in EPOCH, or NULL.  After the last
- * event; sorts the modules when called for the first time.
- */
-const struct hs_capture_module *hs_capture_find_module(struct hs_capture *c,
+/* The module that covers return address PC in EPOCH, or NULL.  After the last event. */
+const struct hs_capture_module *hs_capture_find_module(const struct hs_capture *c,
 						       uint32_t epoch, uint64_t pc);
 
 #endif /* HS_CAPTURE_H */
