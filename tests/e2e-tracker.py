@@ -6,7 +6,6 @@ bytes are recorded as a counting malloc beneath the tracker sees in the same run
 import os
 import random
 import signal
-import struct
 import subprocess
 import sys
 import time
@@ -14,18 +13,10 @@ import time
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib"))
 import hs
 import programs
-from replay import Books, Capture, replay
+from replay import replay, sums
 from tap import Tap, skip_all
 
 ROUNDS = 20
-
-
-def own_truth(name, ran):
-    """totals.KEY -> value, from the victim's comment or its own output."""
-    lines = hs.truths(name)
-    if ["printed"] in lines:
-        lines = [line.split() for line in ran.out.decode().splitlines()]
-    return {line[0][7:]: int(line[1]) for line in lines if line[0].startswith("totals.")}
 
 
 def victim_has_its_totals(name, work):
@@ -33,7 +24,7 @@ def victim_has_its_totals(name, work):
     assert ran.status == 0, ran.text()
     (path,), = hs.captures(f"{work}/{name}").values()
     got = replay(path)[1].totals()
-    wanted = own_truth(name, ran)
+    wanted = hs.own_truth(name, ran)
     assert wanted
     assert {key: got[key] for key in wanted} == wanted, f"wanted {wanted}\ngot    {got}"
 
@@ -51,65 +42,28 @@ def threads_free_each_others_blocks(work):
     assert (len(own), sum(own)) == (800, 12800), f"{len(own)} blocks, {sum(own)} bytes live"
 
 
-def totals_of(paths):
-    """Sums over the captures of one pid; was it ever a forked process?"""
-    sums, forked = [0, 0, 0], False
-    for path in paths:
-        capture, books = Capture(path), Books()
-        for stream, thread, event in capture.merged():
-            books.take(stream, thread, event)
-        books.settle()
-        assert capture.lost_events == 0, f"{path}: lost {capture.lost_events} events"
-        forked |= bool(capture.flags & 1)
-        sums = [a + b for a, b in zip(sums, (
-            books.allocations, books.frees + books.unmatched, books.allocated_bytes))]
-    return tuple(sums), forked
-
-
-def same_behaviour(bare, ran):
-    assert ran.status == bare.status, f"status {ran.status}, bare {bare.status}\n{ran.text()}"
-    assert ran.out == bare.out, "stdout differs"
-    assert ran.err == bare.err, f"stderr differs\n{ran.text()}"
-
-
 def program_is_counted_exactly(program, work):
     folder = f"{work}/{program.name}"
     os.makedirs(folder)
     bare = hs.Ran(program.argv(folder), cwd=folder)
     ran = hs.preloaded(program.argv(folder), folder + "/captures", counter=folder + "/count",
                        cwd=folder)
-    same_behaviour(bare, ran)
+    hs.same_behaviour(bare, ran)
     found = hs.captures(folder + "/captures")
     assert len(found) >= program.processes, f"only {sorted(found)} were recorded"
     for pid, paths in found.items():
-        got, _ = totals_of(paths)
+        got = sums(paths)
         wanted = hs.counted(folder + "/count", pid)
         assert got == wanted, f"{paths}: recorded {got}, counted {wanted}"
-
-
-def books_of(path):
-    """The ender's own sums: live bytes, live blocks."""
-    with open(path, "rb") as f:
-        rows = list(struct.iter_unpack("4Q", f.read()))
-    return sum(row[1] for row in rows), sum(row[2] for row in rows)
 
 
 def start_cost(work):
     """What is live in an ender that did nothing: libc's own blocks."""
     hs.preloaded([hs.victim("ender"), "_exit", "1", f"{work}/none"], f"{work}/none.d")
     (path,), = hs.captures(f"{work}/none.d").values()
-    own, blocks = books_of(f"{work}/none")
+    own, blocks = hs.books_of(f"{work}/none")
     totals = replay(path)[1].totals()
     return totals["live_bytes"] - own, totals["live_blocks"] - blocks
-
-
-def wait_until_alive(process, path):
-    deadline = time.monotonic() + 20
-    while time.monotonic() < deadline and process.poll() is None:
-        if os.path.exists(path) and os.path.getsize(path) and books_of(path)[1] > 100:
-            return
-        time.sleep(0.01)
-    raise AssertionError("the victim did not begin")
 
 
 def survives(how, work, i, cost):
@@ -118,7 +72,7 @@ def survives(how, work, i, cost):
     if how == "kill":
         with subprocess.Popen(argv, env=hs.environment(
                 LD_PRELOAD=hs.TRACKER, HEAPSNAP_DIR=folder, HEAPSNAP_REPORT="none")) as p:
-            wait_until_alive(p, books)
+            hs.wait_until_alive(p, books)
             time.sleep(random.uniform(0, 0.5))
             p.send_signal(signal.SIGKILL)
     else:
@@ -127,16 +81,10 @@ def survives(how, work, i, cost):
     (path,), = hs.captures(folder).values()
     capture, found = replay(path)
     assert capture.lost_events == 0
-    wanted = [own + extra for own, extra in zip(books_of(books), cost)]
     totals = found.totals()
-    got = [totals["live_bytes"], totals["live_blocks"]]
-    if how != "kill":
-        assert got == wanted, f"live {got}, the program's own books say {wanted}"
-        return
-    # Each thread may have been between its operation and its entry in the books,
-    # and each but the first has a block of libc's.
-    assert abs(got[1] - wanted[1]) <= 2 * threads, f"live {got}, wanted about {wanted}"
-    assert abs(got[0] - wanted[0]) <= 2000 * threads, f"live {got}, wanted about {wanted}"
+    hs.check_live([totals["live_bytes"], totals["live_blocks"]],
+                  [own + extra for own, extra in zip(hs.books_of(books), cost)],
+                  threads if how == "kill" else 0)
 
 
 def main():

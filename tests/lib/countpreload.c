@@ -6,7 +6,8 @@
  * libc by libc's own names.  Its counts are in COUNT_FILE.PID, four numbers of
  * 64 bits that are shared with the file while the process lives: allocations,
  * frees, allocated bytes, failures.  An exec continues the file of its pid, a
- * fork begins a new one.
+ * fork begins a new one.  The program called COUNT_SKIP and its forked children
+ * are not counted: what they do before they execute another program is theirs.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -49,9 +50,11 @@ static char *put_number(char *to, unsigned n)
 
 static struct counts *open_counts(void)
 {
-	const char *base = getenv("COUNT_FILE");
+	const char *base = getenv("COUNT_FILE"), *skip = getenv("COUNT_SKIP");
 	char path[4096];
 	if (!base || strlen(base) > sizeof(path) - 20)
+		return NULL;
+	if (skip && !strcmp(skip, program_invocation_short_name))
 		return NULL;
 	char *end = stpcpy(path, base);
 	*end++ = '.';

@@ -10,6 +10,7 @@ import shutil
 import struct
 import subprocess
 import tempfile
+import time
 
 SOURCE = os.environ.get("top_srcdir", ".")
 BUILD = os.path.abspath(os.environ.get("top_builddir", "."))
@@ -62,7 +63,9 @@ def preloaded(argv, into, counter=None, **more):
 
 def recorded(argv, into, *options, counter=None, **more):
     """ARGV under `heapsnap run`."""
-    env = {"LD_PRELOAD": COUNTER, "COUNT_FILE": counter} if counter else {}
+    env = {}
+    if counter:
+        env = {"LD_PRELOAD": COUNTER, "COUNT_FILE": counter, "COUNT_SKIP": "heapsnap"}
     return Ran([HEAPSNAP, "run", "-o", into, *options, "--", *argv], **env, **more)
 
 
@@ -97,3 +100,48 @@ def truths(name):
     with open(f"{SOURCE}/tests/victims/{name}.c", encoding="utf-8") as f:
         comment = f.read().split("#include")[0]
     return [line.split() for line in re.findall(r"truth: (.*)", comment)]
+
+
+def own_truth(name, ran):
+    """totals.KEY -> value, from the victim's comment or its own output."""
+    lines = truths(name)
+    if ["printed"] in lines:
+        lines = [line.split() for line in ran.out.decode().splitlines()]
+    return {line[0][7:]: int(line[1]) for line in lines if line[0].startswith("totals.")}
+
+
+def same_behaviour(bare, ran):
+    assert ran.status == bare.status, f"status {ran.status}, bare {bare.status}\n{ran.text()}"
+    assert ran.out == bare.out, "stdout differs"
+    assert ran.err == bare.err, f"stderr differs\n{ran.text()}"
+
+
+def books_of(path):
+    """The ender's own sums: live bytes, live blocks."""
+    with open(path, "rb") as f:
+        rows = list(struct.iter_unpack("4Q", f.read()))
+    return sum(row[1] for row in rows), sum(row[2] for row in rows)
+
+
+def wait_until_alive(process, path):
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline and process.poll() is None:
+        if os.path.exists(path) and os.path.getsize(path) and books_of(path)[1] > 100:
+            return
+        time.sleep(0.01)
+    raise AssertionError("the victim did not begin")
+
+
+def pid_of(path):
+    """The ender's pid, from its books."""
+    with open(path, "rb") as f:
+        return struct.unpack("4Q", f.read(32))[3]
+
+
+def check_live(got, wanted, killed_threads):
+    """Live bytes and blocks are the ender's.  Each thread that was killed may have
+    been between its operation and its entry in the books, and each but the first
+    has a block of libc's."""
+    near = all(abs(g - w) <= slack * killed_threads
+               for g, w, slack in zip(got, wanted, (2000, 2)))
+    assert near, f"live {got}, the program's own books say {wanted}"

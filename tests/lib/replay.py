@@ -14,8 +14,7 @@ PAGE = 4096
 SECTION_MAGIC = 0x63655348
 EVENTS, RECORDS = 1, 2
 CHUNK_FREE = 3
-STACK, MODULE, THREAD, NAME, PIECE, SNAPSHOT, ENDED = 1, 2, 3, 10, 20, 21, 22
-SEGMENT, LIVE_SET, PEAK = 30, 31, 32
+MODULE, THREAD, PIECE = 2, 3, 20
 RECORD, MALLOC, CALLOC, ALIGNED, REALLOC, FREE, RELEASE, RETAIN = range(8)
 NEW, NEW_ARRAY, DELETE, DELETE_ARRAY = range(8, 12)
 ALLOCATIONS = {MALLOC, CALLOC, ALIGNED, REALLOC, NEW, NEW_ARRAY}
@@ -181,13 +180,15 @@ class Capture:
     def record_payloads(self, tag):
         return [payload for t, payload in self.records if t == tag]
 
-    def stacks(self):
-        """Raw stack id -> flags."""
-        found = {}
-        for payload in self.record_payloads(STACK):
+    def modules(self):
+        """Paths of the objects that were loaded."""
+        found = []
+        for payload in self.record_payloads(MODULE):
             b = Bytes(payload)
-            stack, _epoch, flags = b.uleb(), b.uleb(), b.uleb()
-            found[stack] = flags
+            for _ in range(4):  # epoch, start, end, bias
+                b.uleb()
+            b.run()
+            found.append(b.run().decode(errors="replace"))
         return found
 
 
@@ -272,6 +273,19 @@ def replay(path):
         books.take(stream, thread, event)
     books.settle()
     return capture, books
+
+
+def sums(paths):
+    """(allocations, frees, bytes) of several captures: those of one pid.  Frees of
+    blocks that were inherited over a fork count."""
+    total = (0, 0, 0)
+    for path in paths:
+        capture, books = replay(path)
+        if capture.lost_events:
+            raise Damaged(f"{path}: lost {capture.lost_events} events")
+        total = tuple(a + b for a, b in zip(total, (
+            books.allocations, books.frees + books.unmatched, books.allocated_bytes)))
+    return total
 
 
 if __name__ == "__main__":
