@@ -92,7 +92,8 @@ LINK8(33, 34, 35, 36, 37, 38, 39, 40)
 LINK8(41, 42, 43, 44, 45, 46, 47, 48)
 LINK8(49, 50, 51, 52, 53, 54, 55, 56)
 LINK(57)
-LINK(58) LINK(59) LINK(60) LINK(61) LINK(62) LINK(63)
+LINK(58)
+LINK(59) LINK(60) LINK(61) LINK(62) LINK(63)
 
 #define NAMES8(a, b, c, d, e, f, g, h) \
 	link_##a, link_##b, link_##c, link_##d, link_##e, link_##f, link_##g, link_##h
