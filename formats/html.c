@@ -1,0 +1,678 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * The report as one HTML file that works from file:// and reaches for nothing.
+ *
+ *      head    policy that allows exactly our script and style, by hash
+ *      body    summary, suspects and hotspots as plain markup: all there is
+ *              to see without JavaScript, and what the script builds upon
+ *              data block (html_data.h), script
+ *
+ * Strings of the recorded program get into the page through hs_put_html() and
+ * the data block, nowhere else.
+ */
+#include "formats/format.h"
+
+#include <string.h>
+#include <time.h>
+
+#include "config.h"
+#include "formats/html_data.h"
+#include "src/out.h"
+#include "src/report.h"
+#include "src/viewer/viewer.h"
+
+#define BUDGET_BYTES  8000000 /* what mail and bug trackers accept */
+#define START_NODES   1500000 /* more never fit: do not even try */
+#define MAX_SUSPECTS  50
+#define MAX_STACKS    20  /* suspects whose stacks are in the markup, too */
+#define MAX_HOTSPOTS  8   /* of each kind */
+#define MAX_FRAMES    40  /* of a stack in the markup */
+#define MAX_TEXT      300 /* bytes of a name in the markup */
+#define MAX_PROCESSES 200
+
+struct page {
+	struct hs_out *out;
+	const struct hs_report *report;
+	struct hs_functions *functions;
+	struct hs_calltree **trees; /* by target; NULL where it has no profile */
+	struct hs_html_data data;
+};
+
+/* --- small pieces of markup --- */
+
+static void put_text(struct hs_out *out, const char *s)
+{
+	char clipped[MAX_TEXT + 1];
+	size_t n = strnlen(s, sizeof(clipped));
+	if (n < sizeof(clipped)) {
+		hs_put_html(out, s);
+		return;
+	}
+	n = MAX_TEXT;
+	while (n > 0 && ((unsigned char)s[n] & 0xc0) == 0x80)
+		n--; /* not in the middle of a character */
+	memcpy(clipped, s, n);
+	clipped[n] = '\0';
+	hs_put_html(out, clipped);
+	hs_puts(out, "\xe2\x80\xa6");
+}
+
+/* 1204113 -> "1,204,113" */
+static void put_count(struct hs_out *out, uint64_t n)
+{
+	char text[32];
+	size_t at = sizeof(text);
+	for (unsigned digits = 0; digits == 0 || n; n /= 10) {
+		if (digits++ && digits % 3 == 1)
+			text[--at] = ',';
+		text[--at] = (char)('0' + n % 10);
+	}
+	hs_put(out, text + at, sizeof(text) - at);
+}
+
+static void put_blocks(struct hs_out *out, uint64_t n)
+{
+	put_count(out, n);
+	hs_puts(out, n == 1 ? " block" : " blocks");
+}
+
+/* 2470 s -> "41m10s" */
+static void put_duration(struct hs_out *out, uint64_t ns)
+{
+	unsigned long long s = ns / 1000000000;
+	if (s >= 3600)
+		hs_printf(out, "%lluh%02llum", s / 3600, s / 60 % 60);
+	else if (s >= 60)
+		hs_printf(out, "%llum%02llus", s / 60, s % 60);
+	else
+		hs_printf(out, "%.1fs", (double)ns / 1e9);
+}
+
+static void put_time(struct hs_out *out, uint64_t ns)
+{
+	time_t t = (time_t)(ns / 1000000000);
+	struct tm tm;
+	char text[64];
+	if (gmtime_r(&t, &tm) &&
+	    strftime(text, sizeof(text), "%Y-%m-%d %H:%M:%S UTC", &tm))
+		hs_puts(out, text);
+}
+
+static void put_end(struct hs_out *out, const struct hs_process_info *p)
+{
+	switch (p->end) {
+	case HS_END_EXIT:
+		hs_printf(out, "exit %d", p->code);
+		break;
+	case HS_END_SIGNAL:
+		hs_printf(out, "signal %d (", p->signal);
+		hs_put_html(out, strsignal(p->signal));
+		hs_putc(out, ')');
+		break;
+	case HS_END_KILLED:
+		hs_puts(out, "killed");
+		break;
+	case HS_END_EXEC:
+		hs_puts(out, "exec");
+		break;
+	case HS_END_RUNNING:
+		hs_puts(out, "still running");
+		break;
+	case HS_END_UNKNOWN:
+		hs_puts(out, "unknown");
+		break;
+	}
+}
+
+static const char *process_name(const struct hs_profile *p)
+{
+	const char *name = hs_string(p, p->process.name);
+	name = *name ? name : hs_string(p, p->process.id);
+	return *name ? name : "program";
+}
+
+/* Number of the process in the data block: targets with a profile count. */
+static size_t process_number(const struct page *page, const struct hs_profile *profile)
+{
+	size_t n = 0;
+	for (size_t i = 0; i < page->report->n_targets; i++) {
+		if (page->report->targets[i].profile == profile)
+			return n;
+		n += page->trees[i] != NULL;
+	}
+	return 0;
+}
+
+static const struct hs_calltree *tree_of(const struct page *page,
+					 const struct hs_profile *profile)
+{
+	for (size_t i = 0; i < page->report->n_targets; i++)
+		if (page->report->targets[i].profile == profile)
+			return page->trees[i];
+	return NULL;
+}
+
+static size_t n_processes(const struct page *page)
+{
+	size_t n = 0;
+	for (size_t i = 0; i < page->report->n_targets; i++)
+		n += page->trees[i] != NULL;
+	return n;
+}
+
+/* --- stacks --- */
+
+static void put_frame(struct page *page, const struct hs_profile *p, hs_frame frame)
+{
+	uint32_t n;
+	const struct hs_function *f = &hs_functions_get(
+		page->functions, &n)[hs_functions_intern(page->functions, p, frame)];
+	hs_puts(page->out, "<code>");
+	put_text(page->out, f->name);
+	hs_puts(page->out, "</code>");
+	if (!*f->file && !*f->module)
+		return;
+	hs_puts(page->out, " <span class=\"where\">");
+	if (*f->file) {
+		put_text(page->out, f->file);
+		if (p->frames[frame.i].line)
+			hs_printf(page->out, ":%u", p->frames[frame.i].line);
+	}
+	if (*f->file && *f->module)
+		hs_puts(page->out, " \xc2\xb7 ");
+	put_text(page->out, f->module);
+	hs_puts(page->out, "</span>");
+}
+
+static void put_stack(struct page *page, const struct hs_finding *f,
+		      const hs_frame *frames, size_t n)
+{
+	hs_puts(page->out, "<details><summary>Stack</summary><ol class=\"stack\">\n");
+	for (size_t i = 0; i < HS_MIN(n, (size_t)MAX_FRAMES); i++) {
+		hs_puts(page->out, i == f->culprit ? "<li class=\"culprit\">" : "<li>");
+		put_frame(page, f->profile, frames[i]);
+		hs_puts(page->out, "</li>\n");
+	}
+	hs_puts(page->out, "</ol>");
+	if (n > MAX_FRAMES)
+		hs_printf(page->out, "<p>and %zu more callers</p>", n - MAX_FRAMES);
+	hs_puts(page->out, "</details>");
+}
+
+/* The culprit, then what DESCRIBE says of it, then the stack. */
+static void put_place(struct page *page, const struct hs_finding *f, bool with_stack,
+		      void (*describe)(struct page *, const struct hs_finding *))
+{
+	size_t n = hs_stack_frames(f->profile, f->stack, NULL, 0);
+	hs_frame *frames HS_CLEANUP(hs_freep) = hs_xcalloc(n + 1, sizeof(*frames));
+	hs_stack_frames(f->profile, f->stack, frames, n);
+	hs_puts(page->out, "<p class=\"place\">");
+	if (n)
+		put_frame(page, f->profile, frames[HS_MIN((size_t)f->culprit, n - 1)]);
+	else
+		hs_puts(page->out, "no stack");
+	hs_puts(page->out, "</p>\n");
+	if (describe)
+		describe(page, f);
+	if (n && with_stack)
+		put_stack(page, f, frames, n);
+}
+
+static void put_finding_target(struct page *page, const struct hs_finding *f)
+{
+	const struct hs_calltree *t = tree_of(page, f->profile);
+	if (t && f->stack.i < t->n_stacks)
+		hs_printf(page->out,
+			  " data-process=\"%zu\" data-node=\"%u\" data-up=\"%u\"",
+			  process_number(page, f->profile), t->of_stack[f->stack.i],
+			  f->culprit);
+}
+
+/* --- sections --- */
+
+/* "never_freed" -> "Never freed" */
+static void put_kind(struct hs_out *out, enum hs_leak_kind kind)
+{
+	const char *name = hs_leak_kind_name(kind);
+	hs_putc(out, (char)(*name - 'a' + 'A'));
+	for (const char *s = name + 1; *s; s++)
+		hs_putc(out, *s == '_' ? ' ' : *s);
+}
+
+static void put_evidence(struct page *page, const struct hs_finding *f)
+{
+	struct hs_out *out = page->out;
+	hs_puts(out, "<p class=\"why\">");
+	put_kind(out, f->kind);
+	if (f->pattern != HS_PATTERN_UNKNOWN)
+		hs_printf(out, ", %s", hs_pattern_name(f->pattern));
+	for (const char *const *e = f->evidence; e && *e; e++) {
+		hs_puts(out, "; ");
+		put_text(out, *e);
+	}
+	hs_puts(out, "</p>\n<p class=\"label\">");
+	hs_printf(out, "<span class=\"id\">%s</span>", f->id);
+	if (f->n_stacks > 1)
+		hs_printf(out, " <span class=\"soft\">%u stacks</span>", f->n_stacks);
+	if (n_processes(page) > 1) {
+		hs_puts(out, " <span class=\"of\">");
+		put_text(out, hs_string(f->profile, f->profile->process.id));
+		hs_puts(out, "</span>");
+	}
+	hs_puts(out, "</p>\n");
+}
+
+static void put_suspect(struct page *page, const struct hs_finding *f, bool with_stack)
+{
+	struct hs_out *out = page->out;
+	const char *confidence = hs_confidence_name(f->confidence);
+	hs_printf(out, "<li id=\"%s\" data-hs-id=\"%s\"", f->id, f->id);
+	put_finding_target(page, f);
+	hs_printf(out, ">\n<p class=\"facts\"><span class=\"badge %s\">%s</span> <b>",
+		  confidence, confidence);
+	hs_put_size(out, f->bytes);
+	hs_puts(out, "</b> in ");
+	put_blocks(out, f->blocks);
+	if (f->bytes_per_hour) {
+		hs_puts(out, ", +");
+		hs_put_size(out, f->bytes_per_hour);
+		hs_puts(out, "/h");
+	}
+	hs_puts(out, "</p>\n");
+	put_place(page, f, with_stack, put_evidence);
+	hs_puts(out, "</li>\n");
+}
+
+static void put_suspects(struct page *page)
+{
+	size_t n, shown = 0, all = 0;
+	const struct hs_finding *f = hs_findings_get(page->report->findings, &n);
+	uint64_t bytes_left = 0;
+	hs_puts(page->out, "<section id=\"hs-suspects\" data-hs=\"suspects\">\n"
+			   "<h2>Leak suspects</h2>\n<ol class=\"suspects\">\n");
+	for (size_t i = 0; i < n; i++) {
+		if (f[i].type != HS_FINDING_LEAK || f[i].kind == HS_LEAK_REACHABLE)
+			continue;
+		if (all++ < MAX_SUSPECTS) {
+			put_suspect(page, &f[i], shown < MAX_STACKS);
+			shown++;
+		} else {
+			bytes_left += f[i].bytes;
+		}
+	}
+	hs_puts(page->out, "</ol>\n");
+	if (!all)
+		hs_puts(page->out,
+			"<p class=\"none\">Nothing here looks like a leak.</p>\n");
+	if (all > shown) {
+		hs_printf(page->out, "<p class=\"none\">%zu smaller ones, ", all - shown);
+		hs_put_size(page->out, bytes_left);
+		hs_puts(page->out, ", are not listed here.</p>\n");
+	}
+	hs_puts(page->out, "</section>\n");
+}
+
+static void put_hotspot(struct page *page, const struct hs_finding *f)
+{
+	hs_puts(page->out, "<li");
+	put_finding_target(page, f);
+	hs_puts(page->out, ">\n<p class=\"facts\">");
+	if (f->by == HS_BY_PEAK || f->by == HS_BY_ALLOCATED) {
+		hs_puts(page->out, "<b>");
+		hs_put_size(page->out, f->bytes);
+		hs_puts(page->out, "</b> in ");
+		put_blocks(page->out, f->blocks);
+	} else {
+		hs_puts(page->out, "<b>");
+		put_count(page->out, f->blocks);
+		hs_puts(page->out, "</b> allocations");
+		if (f->bytes) {
+			hs_puts(page->out, ", ");
+			hs_put_size(page->out, f->bytes);
+		}
+	}
+	hs_puts(page->out, "</p>\n");
+	put_place(page, f, true, NULL);
+	hs_puts(page->out, "</li>\n");
+}
+
+static void put_hotspots(struct page *page)
+{
+	static const char *const titles[] = {
+		[HS_BY_PEAK] = "Live at the peak",
+		[HS_BY_ALLOCATED] = "Most bytes allocated",
+		[HS_BY_ALLOCATIONS] = "Most allocations",
+		[HS_BY_TEMPORARY] = "Most temporary allocations",
+	};
+	size_t n;
+	const struct hs_finding *f = hs_findings_get(page->report->findings, &n);
+	hs_puts(page->out, "<section id=\"hs-hotspots\">\n<h2>Where memory goes</h2>\n");
+	for (unsigned by = 0; by < HS_COUNT(titles); by++) {
+		unsigned shown = 0;
+		for (size_t i = 0; i < n && shown < MAX_HOTSPOTS; i++) {
+			if (f[i].type != HS_FINDING_HOTSPOT ||
+			    f[i].by != (enum hs_hotspot_by)by)
+				continue;
+			if (!shown++)
+				hs_printf(page->out,
+					  "<section><h3>%s</h3>\n<ol class=\"hotspots\" "
+					  "data-by=\"%s\">\n",
+					  titles[by],
+					  hs_hotspot_by_name((enum hs_hotspot_by)by));
+			put_hotspot(page, &f[i]);
+		}
+		if (shown)
+			hs_puts(page->out, "</ol></section>\n");
+	}
+	hs_puts(page->out, "</section>\n");
+}
+
+static void put_size_cell(struct hs_out *out, bool known, uint64_t bytes)
+{
+	hs_puts(out, "<td>");
+	if (known)
+		hs_put_size(out, bytes);
+	hs_puts(out, "</td>");
+}
+
+static void put_count_cell(struct hs_out *out, bool known, uint64_t n)
+{
+	hs_puts(out, "<td>");
+	if (known)
+		put_count(out, n);
+	hs_puts(out, "</td>");
+}
+
+static uint64_t highest_rss(const struct hs_profile *p)
+{
+	uint64_t rss = 0;
+	for (uint32_t i = 0; i < p->n_snapshots; i++)
+		rss = HS_MAX(rss, p->snapshots[i].rss_bytes);
+	return rss;
+}
+
+static void put_process_row(struct hs_out *out, const struct hs_profile *p)
+{
+	const struct hs_totals *t = &p->totals;
+	hs_puts(out, "<tr><th scope=\"row\">");
+	put_text(out, process_name(p));
+	if (p->has & HS_HAS_PID)
+		hs_printf(out, " <span class=\"pid\">%u</span>", p->process.pid);
+	hs_puts(out, "</th>");
+	put_size_cell(out, p->has & HS_HAS_PEAK, t->peak_bytes);
+	put_size_cell(out, p->has & HS_HAS_LIVE, t->live_bytes);
+	put_count_cell(out, p->has & HS_HAS_LIVE, t->live_blocks);
+	put_size_cell(out, p->has & HS_HAS_TOTALS, t->bytes);
+	put_count_cell(out, p->has & HS_HAS_TOTALS, t->allocs);
+	put_count_cell(out, p->has & HS_HAS_TEMPORARIES, t->temporaries);
+	put_size_cell(out, p->has & HS_HAS_RSS, highest_rss(p));
+	hs_puts(out, "<td>");
+	if (p->has & HS_HAS_TIME && p->process.end_ns > p->process.start_ns)
+		put_duration(out, p->process.end_ns - p->process.start_ns);
+	hs_puts(out, "</td><td>");
+	put_end(out, &p->process);
+	hs_puts(out, "</td></tr>\n");
+}
+
+static void put_processes(struct page *page)
+{
+	size_t shown = 0;
+	hs_puts(page->out,
+		"<section id=\"hs-processes\">\n<h2>Totals</h2>\n<div "
+		"class=\"wide\"><table>\n"
+		"<thead><tr><th scope=\"col\">Process</th><th scope=\"col\">Peak</th>"
+		"<th scope=\"col\">Live at end</th><th scope=\"col\">Blocks</th>"
+		"<th scope=\"col\">Allocated</th><th scope=\"col\">Allocations</th>"
+		"<th scope=\"col\">Temporary</th><th scope=\"col\">Highest RSS</th>"
+		"<th scope=\"col\">Ran for</th><th scope=\"col\">End</th></tr></thead>\n"
+		"<tbody>\n");
+	for (size_t i = 0; i < page->report->n_targets && shown < MAX_PROCESSES; i++) {
+		if (!page->trees[i])
+			continue;
+		put_process_row(page->out, page->report->targets[i].profile);
+		shown++;
+	}
+	hs_puts(page->out, "</tbody></table></div>\n");
+	if (n_processes(page) > shown)
+		hs_printf(page->out, "<p class=\"none\">%zu more processes.</p>\n",
+			  n_processes(page) - shown);
+	hs_puts(page->out, "</section>\n");
+}
+
+static void put_doubts_of(struct page *page, const struct hs_profile *p)
+{
+	const char *id = n_processes(page) > 1 ? hs_string(p, p->process.id) : "";
+	const char *colon = *id ? ": " : "";
+	for (uint32_t i = 0; i < p->n_warnings; i++) {
+		hs_puts(page->out, "<li>");
+		put_text(page->out, id);
+		hs_puts(page->out, colon);
+		put_text(page->out, p->warnings[i]);
+		hs_puts(page->out, "</li>\n");
+	}
+	if (p->process.lost_events) {
+		hs_puts(page->out, "<li>");
+		put_text(page->out, id);
+		hs_puts(page->out, colon);
+		put_count(page->out, p->process.lost_events);
+		hs_puts(page->out, " events were lost: figures are too low.</li>\n");
+	}
+}
+
+/* What is missing or doubtful, and what the page does not hold. */
+static void put_doubts(struct page *page)
+{
+	uint64_t folded = 0;
+	hs_puts(page->out, "<ul id=\"hs-doubts\">\n");
+	for (size_t i = 0; i < page->report->n_targets; i++) {
+		if (!page->trees[i])
+			continue;
+		folded += page->trees[i]->n_folded;
+		put_doubts_of(page, page->report->targets[i].profile);
+	}
+	if (folded) {
+		hs_puts(page->out, "<li>");
+		put_count(page->out, folded);
+		hs_printf(page->out,
+			  " small calls are added up as \xe2\x80\x9c+N left "
+			  "out\xe2\x80\x9d, to "
+			  "keep this file below %u MB; every sum is exact.</li>\n",
+			  BUDGET_BYTES / 1000000);
+	}
+	hs_puts(page->out, "</ul>\n");
+}
+
+/* "worker, sh and 3 more": distinct names, in the order of the targets. */
+static void put_names(struct page *page)
+{
+	const char *seen[3];
+	size_t n = 0, more = 0;
+	for (size_t i = 0; i < page->report->n_targets; i++) {
+		bool known = !page->trees[i];
+		const char *name =
+			known ? "" : process_name(page->report->targets[i].profile);
+		for (size_t k = 0; k < n && !known; k++)
+			known = !strcmp(seen[k], name);
+		if (!known && n < HS_COUNT(seen))
+			seen[n++] = name;
+		else
+			more += !known;
+	}
+	for (size_t i = 0; i < n; i++) {
+		if (i)
+			hs_puts(page->out, ", ");
+		put_text(page->out, seen[i]);
+	}
+	if (more)
+		hs_printf(page->out, " and %zu more", more);
+	if (!n)
+		put_text(page->out,
+			 page->report->title ? page->report->title : "no process");
+}
+
+static void put_origin(struct page *page)
+{
+	for (size_t i = 0; i < page->report->n_targets; i++) {
+		if (!page->trees[i])
+			continue;
+		const struct hs_profile *p = page->report->targets[i].profile;
+		hs_puts(page->out, "<p id=\"hs-origin\">");
+		if (n_processes(page) > 1)
+			hs_printf(page->out, "%zu processes", n_processes(page));
+		else if (p->has & HS_HAS_PID)
+			hs_printf(page->out, "pid %u", p->process.pid);
+		if (p->has & HS_HAS_TIME) {
+			hs_puts(page->out, " <span>");
+			put_time(page->out, p->process.start_ns);
+			hs_puts(page->out, "</span>");
+		}
+		if (*hs_string(p, p->process.system)) {
+			hs_puts(page->out, " <span>");
+			put_text(page->out, hs_string(p, p->process.system));
+			hs_puts(page->out, "</span>");
+		}
+		hs_puts(page->out, "</p>\n");
+		return;
+	}
+}
+
+/* --- the page --- */
+
+static void put_head(struct page *page)
+{
+	hs_printf(
+		page->out,
+		"<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
+		"<meta http-equiv=\"Content-Security-Policy\" content=\"default-src "
+		"'none'; "
+		"script-src 'sha256-%s'; style-src 'sha256-%s'; img-src data: blob:; "
+		"base-uri 'none'; form-action 'none'\">\n"
+		"<meta name=\"viewport\" content=\"width=device-width, "
+		"initial-scale=1\">\n"
+		"<meta name=\"referrer\" content=\"no-referrer\">\n"
+		"<meta name=\"generator\" content=\"heapsnap %s\">\n<title>",
+		hs_viewer_script.sha256, hs_viewer_style.sha256, PACKAGE_VERSION);
+	put_names(page);
+	hs_puts(page->out, " \xe2\x80\x93 heapsnap</title>\n<style>");
+	hs_put(page->out, hs_viewer_style.text, hs_viewer_style.size);
+	hs_puts(page->out, "</style>\n</head>\n");
+}
+
+/* All that reads without JavaScript. */
+static void put_summary(struct page *page)
+{
+	hs_puts(page->out,
+		"<body>\n<header id=\"hs-header\">\n<h1><span class=\"brand\">heapsnap"
+		"</span> <span id=\"hs-names\">");
+	put_names(page);
+	hs_puts(page->out, "</span></h1>\n");
+	put_origin(page);
+	hs_puts(page->out,
+		"</header>\n<main id=\"hs-main\">\n"
+		"<noscript><p>With JavaScript this page shows flame graphs, search and "
+		"time lines; the summary below needs none.</p></noscript>\n");
+	put_doubts(page);
+	put_suspects(page);
+	put_processes(page);
+	put_hotspots(page);
+	hs_puts(page->out, "</main>\n");
+}
+
+static void put_data_and_script(struct page *page)
+{
+	hs_printf(page->out,
+		  "<script type=\"application/octet-stream\" id=\"hs-data\" "
+		  "data-size=\"%zu\">",
+		  page->data.raw_size);
+	hs_html_put_base64(page->out, page->data.gzip, page->data.gzip_size);
+	hs_puts(page->out, "</script>\n<script>");
+	hs_put(page->out, hs_viewer_script.text, hs_viewer_script.size);
+	hs_puts(page->out, "</script>\n</body>\n</html>\n");
+}
+
+static void fold(struct page *page, double share)
+{
+	size_t n;
+	const struct hs_finding *f = hs_findings_get(page->report->findings, &n);
+	uint32_t *precious HS_CLEANUP(hs_freep) = hs_xcalloc(n + 1, sizeof(*precious));
+	for (size_t i = 0; i < page->report->n_targets; i++) {
+		struct hs_calltree *t = page->trees[i];
+		size_t n_precious = 0;
+		for (size_t k = 0; t && k < n; k++)
+			if (f[k].profile == page->report->targets[i].profile)
+				precious[n_precious++] = t->of_stack[f[k].stack.i];
+		if (t)
+			hs_calltree_fold(t, (uint32_t)(t->n * share), precious,
+					 n_precious);
+	}
+}
+
+/* Bytes of the page without its data block. */
+static size_t measure(struct page *page)
+{
+	struct hs_out *out = page->out, memory;
+	size_t size;
+	hs_out_init(&memory, -1);
+	page->out = &memory;
+	put_head(page);
+	put_summary(page);
+	put_data_and_script(page);
+	page->out = out;
+	free(hs_out_take(&memory, &size));
+	return size;
+}
+
+/* Encode; fold the small parts of the trees until the data fit the budget. */
+static void make_data(struct page *page)
+{
+	double nodes = 0;
+	for (size_t i = 0; i < page->report->n_targets; i++)
+		nodes += page->trees[i] ? page->trees[i]->n : 0;
+	if (nodes > START_NODES)
+		fold(page, START_NODES / nodes);
+	/* A little more, since the numbers in the markup change by folding. */
+	double room = BUDGET_BYTES - (double)measure(page) * 1.01 - 1000;
+	room = HS_MAX(room, BUDGET_BYTES / 8.0) / 4 * 3;
+	for (unsigned attempt = 0;; attempt++) {
+		page->data =
+			hs_html_data_make(page->report, page->functions, page->trees);
+		double size = (double)page->data.gzip_size;
+		if (size <= room || attempt == 7)
+			return;
+		free(page->data.gzip);
+		fold(page, room / size * 0.95);
+	}
+}
+
+static void html_write(const struct hs_report *report, struct hs_out *out)
+{
+	struct page page = {
+		.out = out,
+		.report = report,
+		.functions = hs_functions_new(),
+		.trees = hs_xcalloc(report->n_targets + 1, sizeof(*page.trees)),
+	};
+	for (size_t i = 0; i < report->n_targets; i++)
+		if (report->targets[i].profile)
+			page.trees[i] = hs_calltree_build(page.functions,
+							  report->targets[i].profile);
+	make_data(&page);
+	put_head(&page);
+	put_summary(&page);
+	put_data_and_script(&page);
+	for (size_t i = 0; i < report->n_targets; i++)
+		hs_calltree_free(page.trees[i]);
+	hs_functions_free(page.functions);
+	free(page.trees);
+	free(page.data.gzip);
+}
+
+static const char *const html_suffixes[] = {".html", NULL};
+
+const struct hs_format hs_format_html = {
+	.name = "html",
+	.summary = "interactive report, one file that needs no network",
+	.suffixes = html_suffixes,
+	.write = html_write,
+};
