@@ -1,11 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 
-/* A report: targets + findings + choices of presentation.  Borrows all of it. */
+/*
+ * A report: targets + findings + choices of presentation.  Borrows all of it.
+ * Also the words and figures that every writer of reports needs.
+ */
 #ifndef HS_REPORT_H
 #define HS_REPORT_H
 
 #include "src/findings.h"
 #include "src/target.h"
+
+struct hs_out;
 
 struct hs_report {
 	const struct hs_target *targets;
@@ -17,5 +22,27 @@ struct hs_report {
 	bool color;        /* text for a terminal */
 	bool details;      /* text: whole stacks, library frames included */
 };
+
+/* How many places in the stacks have a function's name. */
+struct hs_naming {
+	uint64_t named, total;
+};
+struct hs_naming hs_count_named(const struct hs_profile *profile);
+
+/* "SIGSEGV", "SIGRTMIN+3"; "signal 99" for what is none. */
+#define HS_SIGNAL_SIZE 24
+void hs_signal_name(int number, char ret[HS_SIGNAL_SIZE]);
+
+/* Word of interface.md: "exit", "signal" ... */
+const char *hs_end_name(enum hs_end end);
+
+/* "exit status 3", "died of SIGSEGV", "still running" ... */
+void hs_put_end(struct hs_out *out, const struct hs_process_info *process);
+
+/* "2026-11-23T14:02:11Z" */
+void hs_put_time(struct hs_out *out, uint64_t epoch_ns);
+
+/* "850 ms", "12.5 s", "41m10s", "3h02m" */
+void hs_put_duration(struct hs_out *out, uint64_t ns);
 
 #endif /* HS_REPORT_H */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 
 /* Help: of the program, of each command, all derived from the tables. */
+#include <ctype.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -95,8 +96,9 @@ int hs_help_command(const struct hs_command *command)
 {
 	struct hs_out out;
 	hs_out_init(&out, STDOUT_FILENO);
-	hs_printf(&out, "Usage: heapsnap %s %s\n\n%s.\n\nOptions\n", command->name,
-		  command->synopsis, command->summary);
+	hs_printf(&out, "Usage: heapsnap %s %s\n\n%c%s.\n\nOptions\n", command->name,
+		  command->synopsis, toupper((unsigned char)command->summary[0]),
+		  command->summary + 1);
 	for (const struct hs_option *o = command->options; o && o->id; o++)
 		put_option(&out, o);
 	put_row(&out, "-h, --help", "this help");
@@ -122,7 +124,7 @@ static int help_run(const struct hs_command *self, int argc, char **argv)
 const struct hs_command hs_command_help = {
 	.name = "help",
 	.synopsis = "[COMMAND]",
-	.summary = "Show the help of a command",
+	.summary = "show the help of a command",
 	.help = "Examples\n"
 		"  heapsnap help\n"
 		"  heapsnap help analyze\n"

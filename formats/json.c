@@ -1,0 +1,369 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * The report as JSON, schema 1 (doc/json.md).  One process, leak or hotspot
+ * is one line, so that two documents can be compared by line.  What a source
+ * does not know is absent, never zero.
+ */
+#include "formats/format.h"
+
+#include <string.h>
+
+#include "config.h"
+#include "src/array.h"
+#include "src/names.h"
+#include "src/out.h"
+#include "src/report.h"
+
+/* More than these of one process are counted, not listed. */
+#define MAX_LEAKS 1000
+
+struct json {
+	struct hs_out *out;
+	bool begun; /* the innermost object or list has an item */
+};
+
+static void put_separator(struct json *j)
+{
+	if (j->begun)
+		hs_puts(j->out, ", ");
+	j->begun = true;
+}
+
+static void put_key(struct json *j, const char *key)
+{
+	put_separator(j);
+	hs_put_json_string(j->out, key);
+	hs_puts(j->out, ": ");
+}
+
+static void put_text(struct json *j, const char *key, const char *value)
+{
+	put_key(j, key);
+	hs_put_json_string(j->out, value);
+}
+
+/* Absent where VALUE is "". */
+static void put_known(struct json *j, const char *key, const char *value)
+{
+	if (*value)
+		put_text(j, key, value);
+}
+
+static void put_number(struct json *j, const char *key, uint64_t value)
+{
+	put_key(j, key);
+	hs_printf(j->out, "%llu", (unsigned long long)value);
+}
+
+static void put_bool(struct json *j, const char *key, bool value)
+{
+	put_key(j, key);
+	hs_puts(j->out, value ? "true" : "false");
+}
+
+static void begin(struct json *j, const char *key, char bracket)
+{
+	if (key)
+		put_key(j, key);
+	else
+		put_separator(j);
+	hs_putc(j->out, bracket);
+	j->begun = false;
+}
+
+static void end(struct json *j, char bracket)
+{
+	hs_putc(j->out, bracket);
+	j->begun = true;
+}
+
+/* A list whose items have a line each: the lines and the end of it. */
+static void put_line(struct json *j)
+{
+	hs_puts(j->out, j->begun ? ",\n  " : "\n  ");
+	j->begun = false;
+}
+
+static void end_lines(struct json *j)
+{
+	hs_puts(j->out, j->begun ? "\n ]" : "]");
+	j->begun = true;
+}
+
+static void begin_lines(struct json *j, const char *key)
+{
+	hs_puts(j->out, ",\n ");
+	hs_put_json_string(j->out, key);
+	hs_puts(j->out, ": [");
+	j->begun = false;
+}
+
+static void put_frame(struct json *j, const struct hs_profile *p,
+		      const struct hs_frame_info *f)
+{
+	const struct hs_module_info *m = &p->modules[f->module.i];
+	begin(j, NULL, '{');
+	put_known(j, "function", hs_string(p, f->function));
+	put_known(j, "file", hs_string(p, f->file));
+	if (f->line)
+		put_number(j, "line", f->line);
+	if (f->module.i) {
+		const char *path = hs_string(p, m->path);
+		put_known(j, "module", hs_base_name(path));
+		put_known(j, "module_path", path);
+		put_known(j, "build_id", hs_string(p, m->build_id));
+		put_number(j, "offset", f->offset);
+	}
+	put_bool(j, "inlined", f->inlined);
+	end(j, '}');
+}
+
+static void put_stack(struct json *j, const struct hs_profile *p, hs_stack stack)
+{
+	size_t n = hs_stack_frames(p, stack, NULL, 0);
+	hs_frame *frames = hs_xcalloc(n, sizeof(*frames));
+	hs_stack_frames(p, stack, frames, n);
+	begin(j, "stack", '[');
+	for (size_t i = 0; i < n; i++)
+		put_frame(j, p, &p->frames[frames[i].i]);
+	end(j, ']');
+	free(frames);
+}
+
+static void put_end_of(struct json *j, const struct hs_process_info *process)
+{
+	begin(j, "end", '{');
+	put_text(j, "how", hs_end_name(process->end));
+	if (process->end == HS_END_EXIT) {
+		put_key(j, "code");
+		hs_printf(j->out, "%d", process->code);
+	}
+	if (process->end == HS_END_SIGNAL && process->signal) {
+		char name[HS_SIGNAL_SIZE];
+		hs_signal_name(process->signal, name);
+		put_text(j, "signal", name);
+	}
+	end(j, '}');
+}
+
+static void put_totals(struct json *j, const struct hs_profile *p)
+{
+	const struct hs_totals *t = &p->totals;
+	begin(j, "totals", '{');
+	if (p->has & HS_HAS_TOTALS) {
+		put_number(j, "allocations", t->allocs);
+		put_number(j, "frees", t->frees);
+		put_number(j, "unmatched_frees", t->unmatched_frees);
+		put_number(j, "allocated_bytes", t->bytes);
+	}
+	if (p->has & HS_HAS_TEMPORARIES)
+		put_number(j, "temporary_allocations", t->temporaries);
+	if (p->has & HS_HAS_LIVE) {
+		put_number(j, "live_blocks", t->live_blocks);
+		put_number(j, "live_bytes", t->live_bytes);
+	}
+	if (p->has & HS_HAS_PEAK) {
+		put_number(j, "peak_blocks", t->peak_blocks);
+		put_number(j, "peak_bytes", t->peak_bytes);
+		if (t->peak_ns)
+			put_number(j, "peak_ns", t->peak_ns);
+	}
+	end(j, '}');
+}
+
+static void put_rss(struct json *j, const struct hs_profile *p)
+{
+	if (!(p->has & HS_HAS_RSS) || !p->n_snapshots)
+		return;
+	uint64_t peak = 0;
+	for (uint32_t i = 0; i < p->n_snapshots; i++)
+		peak = HS_MAX(peak, p->snapshots[i].rss_bytes);
+	begin(j, "rss", '{');
+	put_number(j, "end_bytes", p->snapshots[p->n_snapshots - 1].rss_bytes);
+	put_number(j, "peak_bytes", peak);
+	end(j, '}');
+}
+
+static void put_argv(struct json *j, const struct hs_profile *p)
+{
+	if (!p->process.n_argv)
+		return;
+	begin(j, "argv", '[');
+	for (uint32_t i = 0; i < p->process.n_argv; i++) {
+		put_separator(j);
+		hs_put_json_string(j->out, hs_string(p, p->process.argv[i]));
+	}
+	end(j, ']');
+}
+
+static void put_warnings(struct json *j, const struct hs_profile *p)
+{
+	if (!p->n_warnings)
+		return;
+	begin(j, "warnings", '[');
+	for (uint32_t i = 0; i < p->n_warnings; i++) {
+		put_separator(j);
+		hs_put_json_string(j->out, p->warnings[i]);
+	}
+	end(j, ']');
+}
+
+static void put_process(struct json *j, const struct hs_profile *p)
+{
+	const struct hs_process_info *i = &p->process;
+	put_line(j);
+	begin(j, NULL, '{');
+	put_text(j, "id", hs_string(p, i->id));
+	if (p->has & HS_HAS_PID)
+		put_number(j, "pid", i->pid);
+	put_known(j, "parent", hs_string(p, i->parent));
+	put_text(j, "name", hs_string(p, i->name));
+	put_known(j, "exe", hs_string(p, i->exe));
+	put_argv(j, p);
+	put_known(j, "build_id", hs_string(p, i->build_id));
+	put_text(j, "source", hs_string(p, i->source));
+	put_known(j, "source_version", hs_string(p, i->version));
+	put_known(j, "system", hs_string(p, i->system));
+	if (i->start_ns)
+		put_number(j, "start_ns", i->start_ns);
+	if (i->end_ns)
+		put_number(j, "end_ns", i->end_ns);
+	put_end_of(j, i);
+	put_bool(j, "complete", i->complete);
+	put_number(j, "lost_events", i->lost_events);
+	if (p->has & HS_HAS_SNAPSHOTS)
+		put_number(j, "snapshots", p->n_snapshots);
+	put_totals(j, p);
+	put_rss(j, p);
+	put_warnings(j, p);
+	end(j, '}');
+}
+
+static void put_finding_process(struct json *j, const struct hs_finding *f)
+{
+	put_text(j, "process", hs_string(f->profile, f->profile->process.id));
+	if (f->profile->has & HS_HAS_PID)
+		put_number(j, "pid", f->profile->process.pid);
+}
+
+static void put_leak(struct json *j, const struct hs_finding *f)
+{
+	put_line(j);
+	begin(j, NULL, '{');
+	put_text(j, "id", f->id);
+	put_finding_process(j, f);
+	put_text(j, "kind", hs_leak_kind_name(f->kind));
+	put_text(j, "pattern", hs_pattern_name(f->pattern));
+	put_text(j, "confidence", hs_confidence_name(f->confidence));
+	put_number(j, "bytes", f->bytes);
+	put_number(j, "blocks", f->blocks);
+	put_number(j, "stacks", f->n_stacks);
+	if (f->bytes_per_hour)
+		put_number(j, "bytes_per_hour", f->bytes_per_hour);
+	if (f->first_ns)
+		put_number(j, "first_ns", f->first_ns);
+	if (f->last_ns)
+		put_number(j, "last_ns", f->last_ns);
+	put_number(j, "culprit", f->culprit);
+	begin(j, "evidence", '[');
+	for (const char *const *e = f->evidence; e && *e; e++) {
+		put_separator(j);
+		hs_put_json_string(j->out, *e);
+	}
+	end(j, ']');
+	put_stack(j, f->profile, f->stack);
+	end(j, '}');
+}
+
+static void put_hotspot(struct json *j, const struct hs_finding *f)
+{
+	put_line(j);
+	begin(j, NULL, '{');
+	put_text(j, "id", f->id);
+	put_finding_process(j, f);
+	put_text(j, "by", hs_hotspot_by_name(f->by));
+	if (f->by != HS_BY_TEMPORARY)
+		put_number(j, "bytes", f->bytes);
+	put_number(j, "blocks", f->blocks);
+	put_number(j, "stacks", f->n_stacks);
+	put_number(j, "culprit", f->culprit);
+	put_stack(j, f->profile, f->stack);
+	end(j, '}');
+}
+
+/* What a process has in more leaks than are listed. */
+struct rest {
+	uint64_t listed, blocks, bytes, leaks;
+};
+
+static size_t target_of(const struct hs_report *report, const struct hs_profile *profile)
+{
+	size_t i = 0;
+	while (i < report->n_targets && report->targets[i].profile != profile)
+		i++;
+	return i;
+}
+
+static void put_leaks(struct json *j, const struct hs_report *report)
+{
+	size_t n;
+	const struct hs_finding *f = hs_findings_get(report->findings, &n);
+	struct rest *rests = hs_xcalloc(report->n_targets + 1, sizeof(*rests));
+	begin_lines(j, "leaks");
+	for (; n--; f++) {
+		if (f->type != HS_FINDING_LEAK || f->kind == HS_LEAK_REACHABLE)
+			continue;
+		struct rest *rest = &rests[target_of(report, f->profile)];
+		if (rest->listed++ < MAX_LEAKS) {
+			put_leak(j, f);
+			continue;
+		}
+		rest->leaks++;
+		rest->blocks += f->blocks;
+		rest->bytes += f->bytes;
+	}
+	end_lines(j);
+	begin_lines(j, "leaks_not_listed");
+	for (size_t i = 0; i < report->n_targets; i++) {
+		if (!rests[i].leaks)
+			continue;
+		const struct hs_profile *p = report->targets[i].profile;
+		put_line(j);
+		begin(j, NULL, '{');
+		put_text(j, "process", hs_string(p, p->process.id));
+		put_number(j, "leaks", rests[i].leaks);
+		put_number(j, "bytes", rests[i].bytes);
+		put_number(j, "blocks", rests[i].blocks);
+		end(j, '}');
+	}
+	end_lines(j);
+	free(rests);
+}
+
+static void json_write(const struct hs_report *report, struct hs_out *out)
+{
+	struct json j = {.out = out};
+	hs_puts(out, "{\"schema\": \"heapsnap/1\",\n \"tool\": {\"name\": \"heapsnap\", "
+		     "\"version\": \"" PACKAGE_VERSION "\"}");
+	begin_lines(&j, "processes");
+	for (size_t i = 0; i < report->n_targets; i++)
+		put_process(&j, report->targets[i].profile);
+	end_lines(&j);
+	put_leaks(&j, report);
+	begin_lines(&j, "hotspots");
+	size_t n;
+	const struct hs_finding *f = hs_findings_get(report->findings, &n);
+	for (; n--; f++)
+		if (f->type == HS_FINDING_HOTSPOT)
+			put_hotspot(&j, f);
+	end_lines(&j);
+	hs_puts(out, "\n}\n");
+}
+
+const struct hs_format hs_format_json = {
+	.name = "json",
+	.summary = "the report for programs",
+	.suffixes = (const char *const[]){".json", NULL},
+	.write = json_write,
+};

@@ -1,0 +1,270 @@
+/* SPDX-License-Identifier: MIT */
+
+/* heapsnap analyze: any input to summary and reports. */
+#include <errno.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "src/array.h"
+#include "src/cmd/command.h"
+#include "src/cmd/options.h"
+#include "src/cmd/pipeline.h"
+#include "src/cmd/progress.h"
+#include "src/log.h"
+#include "src/out.h"
+
+enum {
+	OPT_OUTPUT = 1,
+	OPT_HTML,
+	OPT_JSON,
+	OPT_TEXT,
+	OPT_TOP,
+	OPT_DETAILS,
+	OPT_COLOR,
+	OPT_EXE,
+	OPT_SYSROOT,
+	OPT_DEBUG_DIR,
+	OPT_QUIET,
+};
+
+static const struct hs_option options[] = {
+	{OPT_OUTPUT, "output", 'o', "DIR", "write report.html and summary.txt into DIR",
+	 NULL},
+	{OPT_HTML, "html", 0, "FILE", "write the report as a page, and nothing else",
+	 NULL},
+	{OPT_JSON, "json", 0, "FILE", "write it for programs; - is stdout", NULL},
+	{OPT_TEXT, "text", 0, "FILE", "write the summary", NULL},
+	{OPT_TOP, "top", 0, "N", "list N places in the summary", NULL},
+	{OPT_DETAILS, "details", 0, NULL,
+	 "whole stacks, paths and arguments in the summary", NULL},
+	{OPT_COLOR, "color", 0, "WHEN", "auto, always or never; NO_COLOR is stronger",
+	 "auto always never"},
+	{OPT_EXE, "exe", 0, "FILE", "an executable that moved since; repeatable", NULL},
+	{OPT_SYSROOT, "sysroot", 0, "DIR",
+	 "where the files of the system lie; repeatable", NULL},
+	{OPT_DEBUG_DIR, "debug-dir", 0, "DIR", "where debug files lie; repeatable", NULL},
+	{OPT_QUIET, "quiet", 'q', NULL, "no summary, no progress, no warnings", NULL},
+	{0},
+};
+
+/* An array of array.h; ends with NULL when it is handed on. */
+struct strings {
+	const char **at;
+	size_t n, room;
+};
+
+struct request {
+	struct strings paths, exes, sysroots, debug_dirs;
+	const char *dir;                /* -o */
+	const char *html, *json, *text; /* single outputs */
+	enum hs_color_choice color;
+	unsigned top;
+	bool details, quiet;
+};
+
+static void set_single(struct hs_options *o, const char **target, const char *name)
+{
+	if (*target)
+		hs_options_wrong(o, "--%s was given twice", name);
+	*target = o->value;
+}
+
+static void set_top(struct hs_options *o, struct request *r)
+{
+	char *end;
+	errno = 0;
+	unsigned long n = strtoul(o->value, &end, 10);
+	if (errno || *end || o->value[0] < '0' || o->value[0] > '9' || n < 1 ||
+	    n > 1000000)
+		hs_options_wrong(o, "--top wants a number from 1 to 1000000, not '%s'",
+				 o->value);
+	r->top = (unsigned)n;
+}
+
+static void read_option(struct hs_options *o, int id, struct request *r)
+{
+	switch (id) {
+	case HS_OPTION_OPERAND:
+		hs_array_push(&r->paths, o->value);
+		break;
+	case OPT_OUTPUT:
+		set_single(o, &r->dir, "output");
+		break;
+	case OPT_HTML:
+		set_single(o, &r->html, "html");
+		break;
+	case OPT_JSON:
+		set_single(o, &r->json, "json");
+		break;
+	case OPT_TEXT:
+		set_single(o, &r->text, "text");
+		break;
+	case OPT_TOP:
+		set_top(o, r);
+		break;
+	case OPT_DETAILS:
+		r->details = true;
+		break;
+	case OPT_COLOR:
+		if (!hs_parse_color(o->value, &r->color))
+			hs_options_wrong(o, "--color is auto, always or never, not '%s'",
+					 o->value);
+		break;
+	case OPT_EXE:
+		hs_array_push(&r->exes, o->value);
+		break;
+	case OPT_SYSROOT:
+		hs_array_push(&r->sysroots, o->value);
+		break;
+	case OPT_DEBUG_DIR:
+		hs_array_push(&r->debug_dirs, o->value);
+		break;
+	case OPT_QUIET:
+		r->quiet = true;
+		break;
+	default:
+		abort();
+	}
+}
+
+static bool is_stdout(const char *path)
+{
+	return path && !strcmp(path, "-");
+}
+
+static void check_request(struct hs_options *o, const struct request *r)
+{
+	if (o->stop)
+		return;
+	if (!r->paths.n)
+		hs_options_wrong(o, "which captures? Name a directory or files");
+	else if (is_stdout(r->html) + is_stdout(r->json) + is_stdout(r->text) > 1)
+		hs_options_wrong(o, "only one output can go to stdout");
+	else if (r->dir && (r->html || r->json || r->text))
+		hs_options_wrong(
+			o, "--output writes all reports; give either that or single "
+			   "outputs");
+}
+
+static int report_error(struct hs_error *err)
+{
+	if (!err)
+		return HS_OK;
+	hs_log_error("%s", hs_error_message(err));
+	hs_error_free(err);
+	return HS_FAILED;
+}
+
+static int write_single(const struct hs_pipeline *p, const struct request *r,
+			const char *format, const char *path)
+{
+	if (!path)
+		return HS_OK;
+	bool color = hs_want_color(r->color, is_stdout(path) ? STDOUT_FILENO : -1);
+	return report_error(hs_pipeline_write(p, format, path, color));
+}
+
+static bool is_directory(const char *path)
+{
+	struct stat st;
+	return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
+}
+
+static int write_files(const struct hs_pipeline *p, const struct request *r)
+{
+	if (r->dir) {
+		if (mkdir(r->dir, 0777) != 0 && errno != EEXIST)
+			return report_error(hs_error("cannot make the directory %s: %s",
+						     r->dir, strerror(errno)));
+		return report_error(hs_pipeline_write_dir(p, r->dir));
+	}
+	if (r->paths.n > 1) {
+		if (!r->quiet)
+			hs_log_note("several paths: no report was written; -o DIR says "
+				    "where to");
+		return HS_OK;
+	}
+	struct hs_error *err = is_directory(r->paths.at[0])
+				       ? hs_pipeline_write_dir(p, r->paths.at[0])
+				       : hs_pipeline_write_each(p);
+	if (!err)
+		return HS_OK;
+	report_error(err);
+	hs_log_note("-o DIR writes the reports elsewhere");
+	return HS_FAILED;
+}
+
+/* All outputs are tried; the worst status counts. */
+static int write_outputs(const struct hs_pipeline *p, const struct request *r)
+{
+	if (r->html || r->json || r->text) {
+		int html = write_single(p, r, "html", r->html);
+		int json = write_single(p, r, "json", r->json);
+		int text = write_single(p, r, "text", r->text);
+		return HS_MAX(html, HS_MAX(json, text));
+	}
+	int shown = r->quiet ? HS_OK : write_single(p, r, "text", "-");
+	int written = write_files(p, r);
+	return HS_MAX(shown, written);
+}
+
+static int analyze(struct request *r)
+{
+	struct hs_pipeline *p;
+	const struct hs_pipeline_options how = {
+		.exes = r->exes.at,
+		.sysroots = r->sysroots.at,
+		.debug_dirs = r->debug_dirs.at,
+		.top = r->top,
+		.details = r->details,
+	};
+	if (r->quiet)
+		hs_log_set_level(HS_LOG_ERROR);
+	hs_progress_enable(!r->quiet);
+	struct hs_error *err = hs_pipeline_open(r->paths.at, &how, &p);
+	if (err)
+		return report_error(err);
+	int status = write_outputs(p, r);
+	hs_pipeline_free(p);
+	return status;
+}
+
+static int analyze_run(const struct hs_command *self, int argc, char **argv)
+{
+	struct request r = {0};
+	struct hs_options o = hs_options(self, argc, argv);
+	for (int id; (id = hs_options_next(&o)) != HS_OPTION_END;)
+		read_option(&o, id, &r);
+	check_request(&o, &r);
+	struct strings *lists[] = {&r.paths, &r.exes, &r.sysroots, &r.debug_dirs};
+	for (size_t i = 0; i < HS_COUNT(lists); i++)
+		hs_array_push(lists[i], NULL);
+	r.paths.n--; /* the NULL is behind the end */
+	int status = o.stop ? o.status : analyze(&r);
+	for (size_t i = 0; i < HS_COUNT(lists); i++)
+		hs_array_free(lists[i]);
+	return status;
+}
+
+const struct hs_command hs_command_analyze = {
+	.name = "analyze",
+	.synopsis = "[OPTION...] PATH...",
+	.summary = "tell where the memory went: summary, page, JSON",
+	.options = options,
+	.help = "PATH is a capture, or a directory: all captures in it. Prints the "
+		"summary and\n"
+		"writes report.html and summary.txt into the directory; for a single "
+		"capture\n"
+		"NAME.PID.html and NAME.PID.txt beside it. With --html, --json or --text "
+		"nothing\n"
+		"but these is written. A file appears only when it is whole.\n\n"
+		"What cannot be read is left out with a warning; the exit status is 1 "
+		"only when\n"
+		"nothing could be read, or an output could not be written.\n\n"
+		"Examples\n"
+		"  heapsnap analyze out/\n"
+		"  heapsnap analyze --html report.html myserver.4242.hsnap\n"
+		"  heapsnap analyze --json - out/ | python3 -m json.tool\n",
+	.run = analyze_run,
+};

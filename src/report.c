@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: MIT */
+
+/* Words and figures that all writers of reports share. */
+#include "src/report.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "src/out.h"
+
+struct hs_naming hs_count_named(const struct hs_profile *profile)
+{
+	struct hs_naming n = {0};
+	for (uint32_t i = 1; i < profile->n_stacks; i++) {
+		hs_frame frame = profile->stacks[i].frame;
+		n.total++;
+		n.named += profile->frames[frame.i].function.i != 0;
+	}
+	return n;
+}
+
+void hs_signal_name(int number, char ret[HS_SIGNAL_SIZE])
+{
+	const char *name = sigabbrev_np(number);
+	/* The kernel's first real-time signal; glibc keeps 32 and 33 for itself. */
+	if (name)
+		snprintf(ret, HS_SIGNAL_SIZE, "SIG%.16s", name);
+	else if (number >= 34 && number <= 64)
+		snprintf(ret, HS_SIGNAL_SIZE, "SIGRTMIN+%d", number - 34);
+	else
+		snprintf(ret, HS_SIGNAL_SIZE, "signal %d", number);
+}
+
+const char *hs_end_name(enum hs_end end)
+{
+	static const char *const names[] = {
+		[HS_END_UNKNOWN] = "unknown", [HS_END_EXIT] = "exit",
+		[HS_END_SIGNAL] = "signal",   [HS_END_KILLED] = "killed",
+		[HS_END_EXEC] = "exec",       [HS_END_RUNNING] = "running",
+	};
+	return names[end];
+}
+
+void hs_put_end(struct hs_out *out, const struct hs_process_info *process)
+{
+	char name[HS_SIGNAL_SIZE];
+	switch (process->end) {
+	case HS_END_EXIT:
+		hs_printf(out, "exit status %d", process->code);
+		return;
+	case HS_END_SIGNAL:
+		hs_signal_name(process->signal, name);
+		hs_printf(out, "died of %s", name);
+		return;
+	case HS_END_KILLED:
+		hs_puts(out, "killed (SIGKILL)");
+		return;
+	case HS_END_EXEC:
+		hs_puts(out, "started another program");
+		return;
+	case HS_END_RUNNING:
+		hs_puts(out, "still running");
+		return;
+	case HS_END_UNKNOWN:
+		break;
+	}
+	hs_puts(out, "end unknown");
+}
+
+void hs_put_time(struct hs_out *out, uint64_t epoch_ns)
+{
+	time_t t = (time_t)(epoch_ns / 1000000000u);
+	struct tm tm;
+	if (!gmtime_r(&t, &tm)) {
+		hs_puts(out, "?");
+		return;
+	}
+	hs_printf(out, "%04d-%02d-%02dT%02d:%02d:%02dZ", tm.tm_year + 1900, tm.tm_mon + 1,
+		  tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec);
+}
+
+void hs_put_duration(struct hs_out *out, uint64_t ns)
+{
+	unsigned long long s = ns / 1000000000u;
+	if (s < 1)
+		hs_printf(out, "%llu ms", (unsigned long long)(ns / 1000000));
+	else if (s < 60)
+		hs_printf(out, "%llu.%llu s", s,
+			  (unsigned long long)(ns / 100000000 % 10));
+	else if (s < 3600)
+		hs_printf(out, "%llum%02llus", s / 60, s % 60);
+	else
+		hs_printf(out, "%lluh%02llum", s / 3600, s / 60 % 60);
+}
