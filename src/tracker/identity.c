@@ -24,6 +24,18 @@
 /* ld.so's: where the kernel put argc; argv, the environment and auxv follow. */
 extern void *__libc_stack_end;
 
+/*
+ * What the environment asked for, read once: a program that sets its title
+ * writes over the memory where its environment was, and a forked child still
+ * needs to know.
+ */
+static struct {
+	bool known;
+	char dir[3072]; /* absolute, not expanded */
+	uint64_t max_disk;
+	bool keep_log;
+} settings;
+
 static struct {
 	char dir[3072];
 	char name[MAX_NAME + 1];
@@ -93,19 +105,32 @@ static void append_safe(char **pos, const char *end, const char *s)
 	}
 }
 
-/* HEAPSNAP_DIR with %p, %n and %h expanded, absolute. */
-static void name_dir(void)
+static void read_settings(void)
 {
-	const char *dir = tr_env("HEAPSNAP_DIR");
-	char *p = self.dir, *end = self.dir + sizeof(self.dir);
-	struct utsname u;
+	const char *dir = tr_env("HEAPSNAP_DIR"), *max = tr_env("HEAPSNAP_MAX_DISK");
+	const char *keep = tr_env("HEAPSNAP_KEEP_LOG");
+	char *p = settings.dir, *end = settings.dir + sizeof(settings.dir);
+	if (settings.known)
+		return;
+	settings.known = true;
 	if (!dir || !*dir)
 		dir = DEFAULT_DIR;
-	if (*dir != '/' && sys_getcwd(self.dir, sizeof(self.dir)) > 0) {
-		p += strlen(self.dir);
+	if (*dir != '/' && sys_getcwd(p, sizeof(settings.dir)) > 0) {
+		p += strlen(p);
 		tr_append(&p, end, "/");
 	}
-	for (; *dir; dir++) {
+	tr_append(&p, end, dir);
+	if (!max || !tr_parse_size(max, &settings.max_disk) || !settings.max_disk)
+		settings.max_disk = DEFAULT_MAX_DISK;
+	settings.keep_log = keep && *keep == '1';
+}
+
+/* The directory with %p, %n and %h expanded. */
+static void name_dir(void)
+{
+	char *p = self.dir, *end = self.dir + sizeof(self.dir);
+	struct utsname u;
+	for (const char *dir = settings.dir; *dir; dir++) {
 		char c[2] = {*dir, '\0'};
 		if (dir[0] != '%' || !dir[1]) {
 			tr_append(&p, end, c);
@@ -140,6 +165,7 @@ void tr_identity_start(const uint8_t *parent_id)
 	memset(self.parent_id, 0, sizeof(self.parent_id));
 	if (parent_id)
 		memcpy(self.parent_id, parent_id, sizeof(self.parent_id));
+	read_settings();
 	name_self();
 	name_dir();
 	make_dirs();
@@ -162,9 +188,7 @@ void tr_identity_path(char *path, size_t size, unsigned attempt)
 
 uint64_t tr_identity_max_disk(void)
 {
-	const char *s = tr_env("HEAPSNAP_MAX_DISK");
-	uint64_t v;
-	return s && tr_parse_size(s, &v) && v ? v : DEFAULT_MAX_DISK;
+	return settings.max_disk;
 }
 
 /* Field 22 of /proc/self/stat; the name in field 2 may hold anything. */
@@ -253,9 +277,8 @@ void tr_identity_fill(struct hs_wire_header *h, bool forked)
 	h->pid_ns = sys_inode("/proc/self/ns/pid");
 	h->start_ticks = start_ticks();
 	memcpy(h->parent_id, self.parent_id, sizeof(h->parent_id));
-	const char *keep = tr_env("HEAPSNAP_KEEP_LOG");
 	h->flags = (forked ? HS_WIRE_FORKED : 0) |
-		   (keep && *keep == '1' ? HS_WIRE_KEEP_LOG : 0);
+		   (settings.keep_log ? HS_WIRE_KEEP_LOG : 0);
 	h->state = HS_WIRE_LIVE;
 	put_records((uint8_t *)h + sizeof(*h), (uint8_t *)h + HS_WIRE_PAGE);
 	h->start_ns = sys_realtime_ns();
