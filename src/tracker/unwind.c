@@ -343,7 +343,7 @@ size_t tr_unwind(const uint64_t *slot, uint64_t fp, uint64_t *pcs, size_t room,
 	size_t n = walk(slot, fp, pcs, room, &flags);
 	*flags_ret |= flags;
 #ifdef HS_VERIFY_UNWIND
-	tr_verify_unwind(slot, fp, pcs, n, flags);
+	tr_verify_unwind(slot, pcs, n, flags);
 #endif
 	return n;
 }
@@ -351,4 +351,7 @@ size_t tr_unwind(const uint64_t *slot, uint64_t fp, uint64_t *pcs, size_t room,
 void tr_unwind_forget(void)
 {
 	tr_rows_forget();
+#ifdef HS_VERIFY_UNWIND
+	tr_verify_forget();
+#endif
 }
