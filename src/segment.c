@@ -1,0 +1,309 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * Folded records.  Tables are written column by column, as differences where
+ * neighbours are alike; a site is named by one number, its key: the stack id
+ * times 16 plus the kind, as small as the two can be together.
+ */
+#include "src/segment.h"
+
+#include <string.h>
+
+#include "src/array.h"
+#include "src/capture.h"
+#include "src/cursor.h"
+#include "src/fold.h"
+#include "src/out.h"
+
+#define KIND_BITS 4
+
+struct hs_segments {
+	HS_ARRAY(struct hs_fold_site) before; /* by the fold's index, at the last cut */
+	HS_ARRAY(struct hs_segment_site) sites;
+	uint64_t unmatched_frees;
+};
+
+static uint64_t key_of(uint32_t stack, uint32_t kind)
+{
+	return (uint64_t)stack << KIND_BITS | kind;
+}
+
+static void put_zigzag(struct hs_out *out, int64_t v)
+{
+	hs_put_uleb(out, ((uint64_t)v << 1) ^ (uint64_t)(v >> 63));
+}
+
+/* The keys of N sorted rows, each as the difference to the one before. */
+#define PUT_KEYS(out, rows, n)                                                     \
+	do {                                                                       \
+		uint64_t last_ = 0;                                                \
+		for (size_t i_ = 0; i_ < (n); i_++) {                              \
+			uint64_t key_ = key_of((rows)[i_].stack, (rows)[i_].kind); \
+			hs_put_uleb((out), key_ - last_);                          \
+			last_ = key_;                                              \
+		}                                                                  \
+	} while (0)
+
+#define PUT_COLUMN(out, rows, n, field)                       \
+	do {                                                  \
+		for (size_t i_ = 0; i_ < (n); i_++)           \
+			hs_put_uleb((out), (rows)[i_].field); \
+	} while (0)
+
+#define PUT_SIGNED(out, rows, n, field)                      \
+	do {                                                 \
+		for (size_t i_ = 0; i_ < (n); i_++)          \
+			put_zigzag((out), (rows)[i_].field); \
+	} while (0)
+
+static bool split_key(struct hs_cursor *in, uint64_t key, uint32_t *stack, uint32_t *kind)
+{
+	*kind = (uint32_t)(key & ((1u << KIND_BITS) - 1));
+	*stack = (uint32_t)(key >> KIND_BITS);
+	if (key >> KIND_BITS > UINT32_MAX)
+		hs_cur_fail(in);
+	return !hs_cur_failed(in);
+}
+
+#define GET_KEYS(in, rows, n)                                                            \
+	do {                                                                             \
+		uint64_t key_ = 0;                                                       \
+		for (size_t i_ = 0; i_ < (n); i_++) {                                    \
+			key_ += hs_cur_uleb(in);                                         \
+			if (!split_key((in), key_, &(rows)[i_].stack, &(rows)[i_].kind)) \
+				break;                                                   \
+		}                                                                        \
+	} while (0)
+
+#define GET_COLUMN(in, rows, n, field)                      \
+	do {                                                \
+		for (size_t i_ = 0; i_ < (n); i_++)         \
+			(rows)[i_].field = hs_cur_uleb(in); \
+	} while (0)
+
+#define GET_SIGNED(in, rows, n, field)                        \
+	do {                                                  \
+		for (size_t i_ = 0; i_ < (n); i_++)           \
+			(rows)[i_].field = hs_cur_zigzag(in); \
+	} while (0)
+
+struct hs_segments *hs_segments_new(void)
+{
+	return hs_xcalloc(1, sizeof(struct hs_segments));
+}
+
+void hs_segments_free(struct hs_segments *s)
+{
+	if (!s)
+		return;
+	hs_array_free(&s->before);
+	hs_array_free(&s->sites);
+	free(s);
+}
+
+static int by_key(const void *a, const void *b)
+{
+	const struct hs_segment_site *x = a, *y = b;
+	uint64_t kx = key_of(x->stack, x->kind), ky = key_of(y->stack, y->kind);
+	return (kx > ky) - (kx < ky);
+}
+
+static uint64_t only_thread(const struct hs_capture_thread *threads, uint32_t thread)
+{
+	return thread == HS_FOLD_MANY ? 0 : (uint64_t)threads[thread].tid + 1;
+}
+
+static struct hs_segment_site changes(const struct hs_fold_site *before,
+				      const struct hs_fold_site *now,
+				      const struct hs_capture_thread *threads)
+{
+	return (struct hs_segment_site){
+		.stack = now->stack,
+		.kind = now->kind,
+		.allocs = now->allocs - before->allocs,
+		.bytes = now->bytes - before->bytes,
+		.frees = (int64_t)(now->frees - before->frees),
+		.temporaries = (int64_t)(now->temporaries - before->temporaries),
+		.thread = only_thread(threads, now->thread),
+	};
+}
+
+void hs_segments_cut(struct hs_segments *s, struct hs_fold *f,
+		     const struct hs_capture_thread *threads, struct hs_segment *ret)
+{
+	size_t n;
+	const struct hs_fold_site *sites = hs_fold_sites(f, &n);
+	s->sites.n = 0;
+	for (size_t i = 0; i < n; i++) {
+		const struct hs_fold_site *now = &sites[i];
+		if (i == s->before.n)
+			(void)hs_array_add(&s->before);
+		struct hs_fold_site *before = &s->before.at[i];
+		if (now->allocs == before->allocs && now->frees == before->frees &&
+		    now->temporaries == before->temporaries)
+			continue;
+		*hs_array_add(&s->sites) = changes(before, now, threads);
+		*before = *now;
+	}
+	if (s->sites.n)
+		qsort(s->sites.at, s->sites.n, sizeof(*s->sites.at), by_key);
+	const struct hs_fold_totals *t = hs_fold_totals(f);
+	*ret = (struct hs_segment){
+		.live_bytes = t->live_bytes,
+		.live_blocks = t->live_blocks,
+		.peak_bytes = hs_fold_take_high_water(f),
+		.unmatched_frees = (int64_t)(t->unmatched_frees - s->unmatched_frees),
+		.sites = s->sites.at,
+		.n_sites = s->sites.n,
+	};
+	s->unmatched_frees = t->unmatched_frees;
+}
+
+void hs_segment_encode(const struct hs_segment *s, struct hs_out *out)
+{
+	hs_put_uleb(out, s->from_stamp);
+	hs_put_uleb(out, s->to_stamp);
+	hs_put_uleb(out, s->flags);
+	hs_put_uleb(out, s->time_ns);
+	hs_put_uleb(out, s->live_bytes);
+	hs_put_uleb(out, s->live_blocks);
+	hs_put_uleb(out, s->peak_bytes);
+	put_zigzag(out, s->unmatched_frees);
+	hs_put_uleb(out, s->rss);
+	hs_put_uleb(out, s->anon);
+	hs_put_uleb(out, s->file);
+	hs_put_uleb(out, s->shmem);
+	hs_put_uleb(out, s->n_sites);
+	PUT_KEYS(out, s->sites, s->n_sites);
+	PUT_COLUMN(out, s->sites, s->n_sites, allocs);
+	PUT_SIGNED(out, s->sites, s->n_sites, frees);
+	PUT_COLUMN(out, s->sites, s->n_sites, bytes);
+	PUT_SIGNED(out, s->sites, s->n_sites, temporaries);
+	PUT_COLUMN(out, s->sites, s->n_sites, thread);
+}
+
+struct hs_error *hs_segment_decode(struct hs_cursor *in, struct hs_segment *ret)
+{
+	struct hs_segment s = {.from_stamp = hs_cur_uleb(in)};
+	s.to_stamp = hs_cur_uleb(in);
+	s.flags = hs_cur_uleb(in);
+	s.time_ns = hs_cur_uleb(in);
+	s.live_bytes = hs_cur_uleb(in);
+	s.live_blocks = hs_cur_uleb(in);
+	s.peak_bytes = hs_cur_uleb(in);
+	s.unmatched_frees = hs_cur_zigzag(in);
+	s.rss = hs_cur_uleb(in);
+	s.anon = hs_cur_uleb(in);
+	s.file = hs_cur_uleb(in);
+	s.shmem = hs_cur_uleb(in);
+	s.n_sites = hs_cur_count(in, 6);
+	struct hs_segment_site *sites HS_CLEANUP(hs_freep) =
+		hs_xcalloc(s.n_sites, sizeof(*sites));
+	GET_KEYS(in, sites, s.n_sites);
+	GET_COLUMN(in, sites, s.n_sites, allocs);
+	GET_SIGNED(in, sites, s.n_sites, frees);
+	GET_COLUMN(in, sites, s.n_sites, bytes);
+	GET_SIGNED(in, sites, s.n_sites, temporaries);
+	GET_COLUMN(in, sites, s.n_sites, thread);
+	struct hs_error *err = hs_cur_check(in, "segment");
+	if (err)
+		return err;
+	s.sites = HS_TAKE(sites);
+	*ret = s;
+	return NULL;
+}
+
+void hs_live_set_encode(const struct hs_fold *f, const struct hs_capture_thread *threads,
+			struct hs_out *out)
+{
+	size_t n, n_sites;
+	struct hs_fold_block *live HS_CLEANUP(hs_freep) = hs_fold_live(f, &n);
+	const struct hs_fold_site *sites = hs_fold_sites(f, &n_sites);
+	uint64_t addr = 0, born = 0;
+	uint32_t tid = 0;
+	hs_put_uleb(out, n);
+	for (size_t i = 0; i < n; addr = live[i++].addr)
+		hs_put_uleb(out, live[i].addr - addr);
+	PUT_COLUMN(out, live, n, size);
+	for (size_t i = 0; i < n; i++) {
+		const struct hs_fold_site *s = &sites[live[i].site];
+		hs_put_uleb(out, key_of(s->stack, s->kind));
+	}
+	for (size_t i = 0; i < n; tid = threads[live[i++].thread].tid)
+		put_zigzag(out, (int64_t)threads[live[i].thread].tid - (int64_t)tid);
+	for (size_t i = 0; i < n; born = live[i++].born)
+		put_zigzag(out, (int64_t)(live[i].born - born));
+}
+
+struct hs_error *hs_live_set_decode(struct hs_cursor *in, struct hs_live_row **ret,
+				    size_t *n_ret)
+{
+	size_t n = hs_cur_count(in, 5);
+	struct hs_live_row *rows HS_CLEANUP(hs_freep) = hs_xcalloc(n, sizeof(*rows));
+	uint64_t addr = 0, born = 0;
+	uint32_t tid = 0;
+	for (size_t i = 0; i < n; i++)
+		rows[i].addr = addr += hs_cur_uleb(in);
+	GET_COLUMN(in, rows, n, size);
+	for (size_t i = 0; i < n; i++)
+		if (!split_key(in, hs_cur_uleb(in), &rows[i].stack, &rows[i].kind))
+			break;
+	for (size_t i = 0; i < n; i++)
+		rows[i].tid = tid += (uint32_t)hs_cur_zigzag(in);
+	for (size_t i = 0; i < n; i++)
+		rows[i].born = born += (uint64_t)hs_cur_zigzag(in);
+	struct hs_error *err = hs_cur_check(in, "live set");
+	if (err)
+		return err;
+	*ret = HS_TAKE(rows);
+	*n_ret = n;
+	return NULL;
+}
+
+static int by_peak_key(const void *a, const void *b)
+{
+	const struct hs_peak_row *x = a, *y = b;
+	uint64_t kx = key_of(x->stack, x->kind), ky = key_of(y->stack, y->kind);
+	return (kx > ky) - (kx < ky);
+}
+
+void hs_peak_encode(const struct hs_fold *f, struct hs_out *out)
+{
+	size_t n_sites, n = 0;
+	const struct hs_fold_site *sites = hs_fold_sites(f, &n_sites);
+	const struct hs_fold_totals *t = hs_fold_totals(f);
+	struct hs_peak_row *rows HS_CLEANUP(hs_freep) =
+		hs_xcalloc(n_sites, sizeof(*rows));
+	for (size_t i = 0; i < n_sites; i++) {
+		const struct hs_fold_site *s = &sites[i];
+		if (s->peak_blocks)
+			rows[n++] = (struct hs_peak_row){s->stack, s->kind,
+							 s->peak_blocks, s->peak_bytes};
+	}
+	qsort(rows, n, sizeof(*rows), by_peak_key);
+	hs_put_uleb(out, t->peak_time);
+	hs_put_uleb(out, t->peak_blocks);
+	hs_put_uleb(out, t->peak_bytes);
+	hs_put_uleb(out, n);
+	PUT_KEYS(out, rows, n);
+	PUT_COLUMN(out, rows, n, blocks);
+	PUT_COLUMN(out, rows, n, bytes);
+}
+
+struct hs_error *hs_peak_decode(struct hs_cursor *in, struct hs_peak *ret)
+{
+	struct hs_peak p = {.stamp = hs_cur_uleb(in)};
+	p.blocks = hs_cur_uleb(in);
+	p.bytes = hs_cur_uleb(in);
+	p.n = hs_cur_count(in, 3);
+	struct hs_peak_row *rows HS_CLEANUP(hs_freep) = hs_xcalloc(p.n, sizeof(*rows));
+	GET_KEYS(in, rows, p.n);
+	GET_COLUMN(in, rows, p.n, blocks);
+	GET_COLUMN(in, rows, p.n, bytes);
+	struct hs_error *err = hs_cur_check(in, "peak");
+	if (err)
+		return err;
+	p.rows = HS_TAKE(rows);
+	*ret = p;
+	return NULL;
+}
