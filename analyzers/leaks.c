@@ -111,10 +111,10 @@ static void say_evidence(struct hs_findings *out, struct hs_finding *f,
 	if (f->n_stacks > 1)
 		hs_finding_say(out, f, "from %u call paths that meet in the culprit",
 			       f->n_stacks);
-	say_how_it_ended(out, f, &p->process);
 	if (p->process.lost_events)
 		hs_finding_say(out, f, "%llu events were lost: frees may be among them",
 			       (unsigned long long)p->process.lost_events);
+	say_how_it_ended(out, f, &p->process);
 }
 
 static void report(const struct hs_profile *p, const struct group *g,

@@ -18,7 +18,7 @@
 #define DEFAULT_TOP    5u /* leaks with their stacks */
 #define HOTSPOT_ROWS   3u /* for each way of looking, unless --top says more */
 #define STACK_ROWS     3u /* from the culprit outward, unless --details */
-#define MAX_WARNINGS   4u
+#define MAX_WARNINGS   3u
 #define MAX_OVERVIEW   30u /* rows of the table of processes */
 #define MAX_BRIEFS     8u  /* processes that get a section of their own */
 #define FUNCTION_WIDTH 44
@@ -347,22 +347,18 @@ static void put_births(const struct text *t, const struct hs_finding *f)
 	hs_put_duration(t->out, f->last_ns - start);
 }
 
+/* The first sentences that fit on a line; all of them with --details. */
 static void put_why(const struct text *t, const struct hs_finding *f)
 {
-	hs_puts(t->out, "    why: ");
-	size_t column = 9;
+	const char *separator = "    why: ";
+	size_t column = 0;
 	for (const char *const *e = f->evidence; e && *e; e++) {
-		size_t n = strlen(*e);
-		bool first = e == f->evidence;
-		if (!first && column + n + 2 > WIDTH) {
-			hs_puts(t->out, ";\n         ");
-			column = 9;
-		} else if (!first) {
-			hs_puts(t->out, "; ");
-			column += 2;
-		}
+		column += strlen(separator) + strlen(*e);
+		if (e != f->evidence && column > WIDTH && !t->report->details)
+			break;
+		hs_puts(t->out, separator);
 		hs_put_plain(t->out, *e);
-		column += n;
+		separator = "; ";
 	}
 	hs_putc(t->out, '\n');
 }
@@ -465,10 +461,11 @@ static void put_row(const struct text *t, const struct hs_finding *f, uint64_t w
 static void put_hotspots_by(const struct text *t, enum hs_hotspot_by by, unsigned rows)
 {
 	static const char *const titles[] = {
-		[HS_BY_PEAK] = "held at the peak",
-		[HS_BY_ALLOCATED] = "allocated most bytes",
-		[HS_BY_ALLOCATIONS] = "allocated most often",
-		[HS_BY_TEMPORARY] = "temporary: freed before the thread allocated again",
+		[HS_BY_PEAK] = "held at the peak: bytes, blocks, share",
+		[HS_BY_ALLOCATED] = "allocated most bytes: bytes, allocations, share",
+		[HS_BY_ALLOCATIONS] = "allocated most often: bytes, allocations, share",
+		[HS_BY_TEMPORARY] = "temporary, freed before the thread allocated again: "
+				    "allocations, share",
 	};
 	const struct hs_totals *s = &t->p->totals;
 	const uint64_t wholes[] = {
