@@ -244,11 +244,27 @@ static bool section_search(const uint8_t *section, const uint8_t *start,
 	}
 }
 
+/*
+ * Widen or move START..END so that it holds AT.  Where an object has gaps
+ * between its segments, glibc tells only of the segment of an address.
+ */
+static bool enter_segment(const uint8_t *at, const uint8_t **start, const uint8_t **end)
+{
+	struct dl_find_object segment;
+	if (at >= *start && at < *end)
+		return true;
+	if (_dl_find_object((void *)(uintptr_t)at, &segment) != 0)
+		return false;
+	*start = segment.dlfo_map_start;
+	*end = segment.dlfo_map_end;
+	return true;
+}
+
 bool tr_fde_find(const struct dl_find_object *object, uint64_t pc, struct tr_fde *ret)
 {
 	const uint8_t *header = object->dlfo_eh_frame;
 	const uint8_t *start = object->dlfo_map_start, *end = object->dlfo_map_end;
-	if (!header || header < start || header >= end)
+	if (!header || !enter_segment(header, &start, &end))
 		return false;
 	struct tr_bytes b = {header, end, false};
 	uint64_t version = tr_bytes_fixed(&b, 1);
@@ -257,17 +273,18 @@ bool tr_fde_find(const struct dl_find_object *object, uint64_t pc, struct tr_fde
 	uint8_t table_encoding = (uint8_t)tr_bytes_fixed(&b, 1);
 	if (version != 1 || section_encoding == ENCODING_OMIT)
 		return false;
-	uint64_t section = encoded_pointer(&b, section_encoding);
+	const uint8_t *at =
+		(const uint8_t *)(uintptr_t)encoded_pointer(&b, section_encoding);
 	if (count_encoding != ENCODING_UDATA4 || table_encoding != ENCODING_TABLE)
-		return !b.bad && section_search((const uint8_t *)(uintptr_t)section,
-						start, end, pc, ret);
+		return !b.bad && enter_segment(at, &start, &end) &&
+		       section_search(at, start, end, pc, ret);
 	uint64_t n = tr_bytes_fixed(&b, 4);
 	struct tr_bytes table = tr_bytes_take(&b, n * sizeof(struct table_entry));
 	struct table_entry entry;
 	if (b.bad ||
 	    !table_search(table.at, n, (int64_t)(pc - (uintptr_t)header), &entry))
 		return false;
-	const uint8_t *at =
-		(const uint8_t *)((uintptr_t)header + (uint64_t)(int64_t)entry.fde);
-	return tr_fde_parse(at, start, end, ret) && pc - ret->start < ret->size;
+	at = (const uint8_t *)((uintptr_t)header + (uint64_t)(int64_t)entry.fde);
+	return enter_segment(at, &start, &end) && tr_fde_parse(at, start, end, ret) &&
+	       pc - ret->start < ret->size;
 }

@@ -61,9 +61,30 @@ __asm__(".text\n"
 	".cfi_endproc\n"
 	".size bench_walk, .-bench_walk\n");
 
-/* 64 functions: link_N calls link_N-1, with registers saved and frames of many sizes. */
-typedef int link_function(int);
-static link_function *const links[64];
+/*
+ * 64 functions: link_N calls link_N-1, with registers saved and frames of many
+ * sizes.  All in one list, from which declarations and definitions are made.
+ */
+/* clang-format off */
+#define EACH(X) \
+	X(1)  X(2)  X(3)  X(4)  X(5)  X(6)  X(7)  X(8)  X(9)  X(10) X(11) X(12) X(13) \
+	X(14) X(15) X(16) X(17) X(18) X(19) X(20) X(21) X(22) X(23) X(24) X(25) X(26) \
+	X(27) X(28) X(29) X(30) X(31) X(32) X(33) X(34) X(35) X(36) X(37) X(38) X(39) \
+	X(40) X(41) X(42) X(43) X(44) X(45) X(46) X(47) X(48) X(49) X(50) X(51) X(52) \
+	X(53) X(54) X(55) X(56) X(57) X(58) X(59) X(60) X(61) X(62) X(63)
+/* clang-format on */
+#define DECLARE(i) static int link_##i(int n);
+#define NAME(i)    link_##i,
+#define DEFINE(i)                                                         \
+	static __attribute__((__noinline__)) int link_##i(int n)          \
+	{                                                                 \
+		char room[8 * (i % 7) + 8];                               \
+		int kept = n * i;                                         \
+		__asm__ volatile("" : "+r"(kept) : "r"(room) : "memory"); \
+		int ret = links[i - 1](n) + kept;                         \
+		__asm__ volatile("" : : "r"(room) : "memory");            \
+		return ret;                                               \
+	}
 
 static int link_0(int n)
 {
@@ -71,42 +92,9 @@ static int link_0(int n)
 	return n;
 }
 
-#define LINK(i)                                                  \
-	static __attribute__((__noinline__)) int link_##i(int n) \
-	{                                                        \
-		volatile char room[8 * (i % 7) + 8];             \
-		int kept = n * i;                                \
-		room[0] = (char)n;                               \
-		__asm__ volatile("" : "+r"(kept));               \
-		int ret = links[i - 1](n) + kept + room[0];      \
-		__asm__ volatile("" ::: "memory");               \
-		return ret;                                      \
-	}
-#define LINK8(a, b, c, d, e, f, g, h) \
-	LINK(a) LINK(b) LINK(c) LINK(d) LINK(e) LINK(f) LINK(g) LINK(h)
-LINK8(1, 2, 3, 4, 5, 6, 7, 8)
-LINK8(9, 10, 11, 12, 13, 14, 15, 16)
-LINK8(17, 18, 19, 20, 21, 22, 23, 24)
-LINK8(25, 26, 27, 28, 29, 30, 31, 32)
-LINK8(33, 34, 35, 36, 37, 38, 39, 40)
-LINK8(41, 42, 43, 44, 45, 46, 47, 48)
-LINK8(49, 50, 51, 52, 53, 54, 55, 56)
-LINK(57)
-LINK(58)
-LINK(59)
-LINK(60)
-LINK(61)
-LINK(62)
-LINK(63)
-
-#define NAMES8(a, b, c, d, e, f, g, h) \
-	link_##a, link_##b, link_##c, link_##d, link_##e, link_##f, link_##g, link_##h
-static link_function *const links[64] = {
-	NAMES8(0, 1, 2, 3, 4, 5, 6, 7),         NAMES8(8, 9, 10, 11, 12, 13, 14, 15),
-	NAMES8(16, 17, 18, 19, 20, 21, 22, 23), NAMES8(24, 25, 26, 27, 28, 29, 30, 31),
-	NAMES8(32, 33, 34, 35, 36, 37, 38, 39), NAMES8(40, 41, 42, 43, 44, 45, 46, 47),
-	NAMES8(48, 49, 50, 51, 52, 53, 54, 55), NAMES8(56, 57, 58, 59, 60, 61, 62, 63),
-};
+EACH(DECLARE)
+static int (*const links[64])(int) = {link_0, EACH(NAME)};
+EACH(DEFINE)
 
 int main(void)
 {

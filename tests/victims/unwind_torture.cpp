@@ -520,13 +520,15 @@ __attribute__((constructor)) static void before_main()
 
 static int n_results, n_failed;
 
-static void result(const char *title, bool otherwise_fine, uint64_t shorter_allowed = 0)
+static void result(const char *title, bool otherwise_fine, uint64_t shorter_allowed = 0,
+		   uint64_t guessed_allowed = 0)
 {
 	static struct stack_check_counts last;
 	struct stack_check_counts now = stack_check_counts;
 	uint64_t stacks = now.stacks - last.stacks, differ = now.differ - last.differ;
 	uint64_t shorter = now.shorter - last.shorter;
-	bool good = otherwise_fine && stacks && !differ && shorter <= shorter_allowed;
+	bool good = otherwise_fine && stacks && !differ && shorter <= shorter_allowed &&
+		    now.guessed == guessed_allowed;
 	printf("%sok %d - %s: %lu stacks, %lu frames, %lu differ, %lu shorter, %lu cut, "
 	       "%lu guessed\n",
 	       good ? "" : "not ", ++n_results, title, stacks, now.frames - last.frames,
@@ -578,6 +580,7 @@ int main(int argc, char **argv)
 	int same_place = reload(folder, rounds);
 	result("other code at the same address", same_place > 0);
 	generated(rounds);
-	result("generated code with frame pointers", true);
+	result("generated code with frame pointers", true, 0,
+	       static_cast<uint64_t>(rounds));
 	return n_failed > 0;
 }
