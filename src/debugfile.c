@@ -59,7 +59,7 @@ static char *read_build_id(Elf *elf)
 	return hex;
 }
 
-static void close_elf(struct hs_elf *e)
+static void close_elf(struct hs_elf_file *e)
 {
 	if (!e->elf)
 		return;
@@ -69,26 +69,27 @@ static void close_elf(struct hs_elf *e)
 	free(e->path);
 	free(e->build_id);
 	free(e->bytes);
-	*e = (struct hs_elf){0};
+	*e = (struct hs_elf_file){0};
 }
 
 /* Take ELF, opened from FD or from BYTES, if it is an ELF file at all. */
-static bool adopt(Elf *elf, int fd, void *bytes, const char *path, struct hs_elf *ret)
+static bool adopt(Elf *elf, int fd, void *bytes, const char *path,
+		  struct hs_elf_file *ret)
 {
 	if (!elf || elf_kind(elf) != ELF_K_ELF) {
 		elf_end(elf);
 		return false;
 	}
-	*ret = (struct hs_elf){.elf = elf,
-			       .fd = fd,
-			       .bytes = bytes,
-			       .path = hs_xstrdup(path),
-			       .build_id = read_build_id(elf)};
+	*ret = (struct hs_elf_file){.elf = elf,
+				    .fd = fd,
+				    .bytes = bytes,
+				    .path = hs_xstrdup(path),
+				    .build_id = read_build_id(elf)};
 	return true;
 }
 
 /* O_NONBLOCK: a recorded path may by now be a pipe. */
-static bool open_elf(const char *path, struct hs_elf *ret)
+static bool open_elf(const char *path, struct hs_elf_file *ret)
 {
 	struct stat st;
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
@@ -140,7 +141,7 @@ static bool same_id(const char *a, const char *b)
 	return a[0] && strcmp(a, b) == 0;
 }
 
-static bool written_since(const struct hs_elf *e, uint64_t recorded_ns)
+static bool written_since(const struct hs_elf_file *e, uint64_t recorded_ns)
 {
 	struct stat st;
 	if (!recorded_ns || fstat(e->fd, &st) < 0 || st.st_mtim.tv_sec < 0)
@@ -153,7 +154,7 @@ static bool written_since(const struct hs_elf *e, uint64_t recorded_ns)
  * Is E the file that was recorded?  Without a build-id the time of its last
  * change is all there is to tell; TRUSTED says that the user vouches for it.
  */
-static bool fits(struct search *s, const struct hs_elf *e, bool trusted)
+static bool fits(struct search *s, const struct hs_elf_file *e, bool trusted)
 {
 	const char *id = s->query->build_id;
 	if (id[0] ? same_id(id, e->build_id)
@@ -167,9 +168,10 @@ static bool fits(struct search *s, const struct hs_elf *e, bool trusted)
 	return false;
 }
 
-static bool try_main(struct search *s, const char *path, bool trusted, struct hs_elf *ret)
+static bool try_main(struct search *s, const char *path, bool trusted,
+		     struct hs_elf_file *ret)
 {
-	struct hs_elf e;
+	struct hs_elf_file e;
 	if (!open_elf(path, &e))
 		return false;
 	if (fits(s, &e, trusted)) {
@@ -181,11 +183,11 @@ static bool try_main(struct search *s, const char *path, bool trusted, struct hs
 }
 
 /* --exe: one with the same build-id, wherever it lies, else one of that name. */
-static bool try_exes(struct search *s, struct hs_elf *ret)
+static bool try_exes(struct search *s, struct hs_elf_file *ret)
 {
 	const char *const *exes = s->options->exes;
 	for (; exes && *exes; exes++) {
-		struct hs_elf e;
+		struct hs_elf_file e;
 		if (!open_elf(*exes, &e))
 			continue;
 		bool named = strcmp(base_name(*exes), base_name(s->path)) == 0;
@@ -199,7 +201,7 @@ static bool try_exes(struct search *s, struct hs_elf *ret)
 	return false;
 }
 
-static bool try_sysroots(struct search *s, struct hs_elf *ret)
+static bool try_sysroots(struct search *s, struct hs_elf_file *ret)
 {
 	const char *const *roots = s->options->sysroots;
 	for (; roots && *roots; roots++) {
@@ -212,7 +214,7 @@ static bool try_sysroots(struct search *s, struct hs_elf *ret)
 	return false;
 }
 
-static bool find_main(struct search *s, struct hs_elf *ret)
+static bool find_main(struct search *s, struct hs_elf_file *ret)
 {
 	if (try_exes(s, ret) || try_sysroots(s, ret))
 		return true;
@@ -276,7 +278,7 @@ static void free_paths(struct path_list *list)
 
 /* DIR/.build-id/xx/yyyy with SUFFIX; the file must say the same id. */
 static bool open_by_id(const struct path_list *dirs, const char *id, const char *suffix,
-		       struct hs_elf *ret)
+		       struct hs_elf_file *ret)
 {
 	if (strlen(id) < 3)
 		return false;
@@ -293,7 +295,7 @@ static bool open_by_id(const struct path_list *dirs, const char *id, const char 
 	return false;
 }
 
-static bool has_crc(const struct hs_elf *e, uint32_t wanted)
+static bool has_crc(const struct hs_elf_file *e, uint32_t wanted)
 {
 	struct hs_file file;
 	struct hs_error *err = hs_file_open(e->path, 1, &file);
@@ -306,8 +308,8 @@ static bool has_crc(const struct hs_elf *e, uint32_t wanted)
 	return same;
 }
 
-static bool open_linked(const struct hs_elf *main, const char *path, uint32_t crc,
-			struct hs_elf *ret)
+static bool open_linked(const struct hs_elf_file *main, const char *path, uint32_t crc,
+			struct hs_elf_file *ret)
 {
 	if (!open_elf(path, ret))
 		return false;
@@ -320,8 +322,8 @@ static bool open_linked(const struct hs_elf *main, const char *path, uint32_t cr
 }
 
 /* .gnu_debuglink: gdb's order, with RECORDED's folder below the debug folders. */
-static bool open_by_link(const struct hs_elf *main, const char *recorded,
-			 const struct path_list *dirs, struct hs_elf *ret)
+static bool open_by_link(const struct hs_elf_file *main, const char *recorded,
+			 const struct path_list *dirs, struct hs_elf_file *ret)
 {
 	GElf_Word crc;
 	const char *name = dwelf_elf_gnu_debuglink(main->elf, &crc);
@@ -386,7 +388,7 @@ static void open_alt(struct hs_debugfile *file, const char *of,
 	HS_CLEANUP(hs_freep)
 	char *path = name[0] == '/' ? hs_xstrdup(name)
 				    : hs_xasprintf("%.*s%s", dir_length(of), of, name);
-	struct hs_elf *alt = &file->alt;
+	struct hs_elf_file *alt = &file->alt;
 	if (!open_by_id(dirs, id, ".debug", alt) && !open_elf(path, alt))
 		return;
 	if (same_id(id, alt->build_id))
@@ -397,7 +399,7 @@ static void open_alt(struct hs_debugfile *file, const char *of,
 
 static void open_dwarf(struct hs_debugfile *file, const struct path_list *dirs)
 {
-	struct hs_elf *e = file->debug.elf ? &file->debug : &file->main;
+	struct hs_elf_file *e = file->debug.elf ? &file->debug : &file->main;
 	if (!e->elf || !has_dwarf(e->elf))
 		return;
 	file->dwarf = dwarf_begin_elf(e->elf, DWARF_C_READ, NULL);

@@ -15,7 +15,7 @@ struct Dwarf; /* elfutils' */
 struct Elf;
 struct hs_symbol_options;
 
-struct hs_elf {
+struct hs_elf_file {
 	struct Elf *elf; /* NULL: none */
 	int fd;
 	char *path;
@@ -24,10 +24,11 @@ struct hs_elf {
 };
 
 struct hs_debugfile {
-	struct hs_elf main;  /* what was loaded; none if only its debug file was found */
-	struct hs_elf debug; /* separate debug information */
-	struct hs_elf mini;  /* unpacked .gnu_debugdata */
-	struct hs_elf alt;   /* what several debug files share */
+	struct hs_elf_file
+		main; /* what was loaded; none if only its debug file was found */
+	struct hs_elf_file debug; /* separate debug information */
+	struct hs_elf_file mini;  /* unpacked .gnu_debugdata */
+	struct hs_elf_file alt;   /* what several debug files share */
 	struct Dwarf *dwarf, *alt_dwarf;
 };
 

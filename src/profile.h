@@ -80,7 +80,7 @@ struct hs_frame_info {
 	hs_module module;
 	uint64_t offset; /* return address in terms of the ELF file, so that runs compare
 			  */
-	uint64_t function_start; /* ELF address of the function's symbol, or 0 */
+	uint64_t function_start; /* ELF address where the function starts, or 0 */
 	hs_str function, file;   /* "" while unknown */
 	uint32_t line;
 	bool inlined;    /* this function's body is part of `caller`'s code */

@@ -98,7 +98,7 @@ static bool is_mangled(const char *name)
  * where it has the scope and the parameters in it, and where it is the public
  * name of an internal one (`malloc` of `__libc_malloc`).
  */
-static const char *choose_name(const struct hs_place *place,
+static const char *choose_name(struct namer *n, const struct hs_place *place,
 			       const struct hs_symbol *symbol)
 {
 	const struct hs_scope *outer =
@@ -107,8 +107,10 @@ static const char *choose_name(const struct hs_place *place,
 		return symbol ? symbol->name : NULL;
 	if (!symbol || symbol->start != place->start || is_mangled(outer->function))
 		return outer->function;
-	if (is_mangled(symbol->name) ||
-	    strspn(symbol->name, "_") < strspn(outer->function, "_"))
+	if (is_mangled(symbol->name)) /* without ".constprop.0" */
+		return hs_arena_strndup(n->scratch, symbol->name,
+					strcspn(symbol->name, "."));
+	if (strspn(symbol->name, "_") < strspn(outer->function, "_"))
 		return symbol->name;
 	return outer->function;
 }
@@ -153,9 +155,12 @@ static void name_frame(struct namer *n, hs_frame frame, const struct hs_place *p
 {
 	const struct hs_symbol *symbol = hs_symtab_find(symtab, place->address);
 	uint64_t start = symbol ? symbol->start : place->start;
-	hs_str function = intern_name(n, choose_name(place, symbol));
+	hs_str function = intern_name(n, choose_name(n, place, symbol));
 	if (!function.i)
 		function = name_plt(n, symtab, place->address, &start);
+	/* So that frames of one nameless function are known to be of one. */
+	if (!start)
+		start = hs_symtab_find_start(symtab, place->address);
 	n->frames.at[frame.i].function_start = start;
 	for (uint32_t i = 0; i < place->n_scopes; i++) {
 		if (i > 0)

@@ -110,9 +110,40 @@ static int compare_symbols(const void *a, const void *b)
 	return strcmp(x->name, y->name);
 }
 
+/*
+ * .eh_frame_hdr (LSB 5.0, 10.6.2): a version, three encodings, then values in
+ * them.  Linkers only ever write one combination: the table is there for the
+ * unwinder to be searched.
+ */
+static void read_fde_table(struct hs_fde_table *table, Elf *elf)
+{
+	static const uint8_t expected[] = {1, 0x1b, 0x03, 0x3b};
+	size_t n_headers = 0;
+	GElf_Phdr header = {0};
+	if (!elf || elf_getphdrnum(elf, &n_headers) < 0)
+		return;
+	for (size_t i = 0; i < n_headers; i++)
+		if (gelf_getphdr(elf, (int)i, &header) &&
+		    header.p_type == PT_GNU_EH_FRAME)
+			break;
+	if (header.p_type != PT_GNU_EH_FRAME || header.p_offset > INT64_MAX)
+		return;
+	Elf_Data *data = elf_getdata_rawchunk(elf, (int64_t)header.p_offset,
+					      header.p_filesz, ELF_T_BYTE);
+	if (!data || !data->d_buf || data->d_size < 12 ||
+	    memcmp(data->d_buf, expected, sizeof(expected)) != 0)
+		return;
+	uint32_t n;
+	memcpy(&n, (const uint8_t *)data->d_buf + 8, sizeof(n));
+	table->at = (const uint8_t *)data->d_buf + 12;
+	table->n = HS_MIN(n, (data->d_size - 12) / 8);
+	table->base = header.p_vaddr;
+}
+
 void hs_symtab_init(struct hs_symtab *table, const struct hs_debugfile *file)
 {
 	*table = (struct hs_symtab){.file = file};
+	read_fde_table(&table->fdes, file->main.elf);
 	if (!add_table(table, file->debug.elf, SHT_SYMTAB) &&
 	    !add_table(table, file->main.elf, SHT_SYMTAB)) {
 		add_table(table, file->mini.elf, SHT_SYMTAB);
@@ -183,6 +214,26 @@ const struct hs_symbol *hs_symtab_find(const struct hs_symtab *table, uint64_t a
 	if (end == 0 || table->at[end - 1].size || address >= table->at[end - 1].limit)
 		return NULL;
 	return best_of(table, end - 1, address);
+}
+
+static uint64_t fde_start(const struct hs_fde_table *table, size_t i)
+{
+	int32_t offset;
+	memcpy(&offset, table->at + 8 * i, sizeof(offset));
+	return table->base + (uint64_t)(int64_t)offset;
+}
+
+uint64_t hs_symtab_find_start(const struct hs_symtab *table, uint64_t address)
+{
+	size_t low = 0, high = table->fdes.n;
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+		if (fde_start(&table->fdes, middle) <= address)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low ? fde_start(&table->fdes, low - 1) : 0;
 }
 
 /* -- The PLT ------------------------------------------------------------------ */

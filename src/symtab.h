@@ -2,7 +2,8 @@
 
 /*
  * The functions of an ELF file by address, from the best symbol tables there
- * are: .symtab, else .gnu_debugdata and .dynsym; and the slots of its PLT.
+ * are: .symtab, else .gnu_debugdata and .dynsym; the slots of its PLT; and
+ * where functions without a symbol start.
  */
 #ifndef HS_SYMTAB_H
 #define HS_SYMTAB_H
@@ -18,11 +19,19 @@ struct hs_symbol {
 	uint8_t rank;         /* among symbols of one address the highest wins */
 };
 
+/* Where functions start, by the unwinder's search table; sorted. */
+struct hs_fde_table {
+	const uint8_t *at; /* pairs of 32-bit offsets from `base` */
+	size_t n;
+	uint64_t base;
+};
+
 struct hs_symtab {
 	struct hs_symbol *at; /* sorted by start, then the best first */
 	uint64_t *reach;      /* [i]: where sized ones up to at[i] end at the latest */
 	size_t n, room;
 	const struct hs_debugfile *file;
+	struct hs_fde_table fdes;
 };
 
 void hs_symtab_init(struct hs_symtab *table, const struct hs_debugfile *file);
@@ -37,5 +46,11 @@ const struct hs_symbol *hs_symtab_find(const struct hs_symtab *table, uint64_t a
  */
 const char *hs_symtab_find_plt(const struct hs_symtab *table, uint64_t address,
 			       uint64_t *start_ret);
+
+/*
+ * Where the function that has ADDRESS starts, from the unwind tables, which even
+ * stripped files have; 0 where they do not say.
+ */
+uint64_t hs_symtab_find_start(const struct hs_symtab *table, uint64_t address);
 
 #endif /* HS_SYMTAB_H */
