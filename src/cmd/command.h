@@ -37,6 +37,9 @@ struct hs_command {
 	/* The first operand ends the options: the rest is another program's. */
 	bool runs_program;
 
+	/* Operands are names of commands, not paths; for completion. */
+	bool takes_command;
+
 	/* ARGV[0] is the command's name.  Returns the exit status. */
 	int (*run)(const struct hs_command *self, int argc, char **argv);
 };

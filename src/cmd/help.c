@@ -8,6 +8,7 @@
 
 #include "formats/format.h"
 #include "src/cmd/command.h"
+#include "src/cmd/completion.h"
 #include "src/cmd/options.h"
 #include "src/log.h"
 #include "src/out.h"
@@ -106,18 +107,46 @@ int hs_help_command(const struct hs_command *command)
 	return finish(&out);
 }
 
+enum { OPT_COMPLETION = 1 };
+
+static const struct hs_option options[] = {
+	{.id = OPT_COMPLETION,
+	 .name = "completion",
+	 .argument = "SHELL",
+	 .summary = "write completions for bash, zsh or fish",
+	 .values = "bash zsh fish"},
+	{0},
+};
+
+static int show_completion(struct hs_options *o, const char *shell)
+{
+	struct hs_out out;
+	hs_out_init(&out, STDOUT_FILENO);
+	if (hs_put_completion(&out, shell))
+		return finish(&out);
+	hs_error_free(hs_out_finish(&out, "nothing"));
+	hs_options_wrong(o, "no completions for '%s', only for bash, zsh and fish",
+			 shell);
+	return o->status;
+}
+
 static int help_run(const struct hs_command *self, int argc, char **argv)
 {
 	const struct hs_command *about = NULL;
+	const char *shell = NULL;
 	struct hs_options o = hs_options(self, argc, argv);
-	while (hs_options_next(&o) == HS_OPTION_OPERAND) {
-		if (about)
+	for (int id; (id = hs_options_next(&o)) != HS_OPTION_END;) {
+		if (id == OPT_COMPLETION)
+			shell = o.value;
+		else if (about)
 			hs_options_wrong(&o, "one command at a time");
 		else if (!(about = hs_command_by_name(o.value)))
 			return hs_command_unknown(o.value);
 	}
 	if (o.stop)
 		return o.status;
+	if (shell)
+		return show_completion(&o, shell);
 	return about ? hs_help_command(about) : hs_help_program();
 }
 
@@ -125,9 +154,11 @@ const struct hs_command hs_command_help = {
 	.name = "help",
 	.synopsis = "[COMMAND]",
 	.summary = "show the help of a command",
+	.options = options,
 	.help = "Examples\n"
 		"  heapsnap help\n"
 		"  heapsnap help analyze\n"
-		"  heapsnap analyze --help\n",
+		"  heapsnap help --completion=bash\n",
+	.takes_command = true,
 	.run = help_run,
 };
