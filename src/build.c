@@ -105,7 +105,8 @@ void hs_build_has(struct hs_builder *b, uint32_t bits)
 
 hs_str hs_build_string(struct hs_builder *b, const char *s, size_t length)
 {
-	length = length ? strnlen(s, length) : 0;
+	s = length ? s : "";
+	length = strnlen(s, length);
 	/* Where two contents have one hash, the second goes to the next key. */
 	for (uint64_t key = hs_hash_bytes(HS_HASH_INIT, s, length);; key++) {
 		bool fresh;

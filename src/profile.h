@@ -45,8 +45,9 @@ enum hs_end {
 };
 
 struct hs_process_info {
-	hs_str id;     /* unique in a report: the capture's file stem */
-	hs_str parent; /* id of the process it was forked from, or "" */
+	hs_str id;              /* unique in a report: the capture's file stem */
+	hs_str parent;          /* id of the process it was forked from, or "" */
+	hs_str uid, parent_uid; /* of the capture and of that process's, or "" */
 	hs_str name, exe, build_id;
 	hs_str source;  /* "heapsnap", "memray", ... */
 	hs_str version; /* of the tool that recorded */
