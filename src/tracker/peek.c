@@ -41,6 +41,8 @@ static bool stretch_holds(uint64_t stretch, uint64_t addr)
 bool tr_page_readable(uint64_t addr)
 {
 	long ret;
+	if (page_of(addr) == 0)
+		return false; /* to the kernel a null means: no new set */
 	register long set_size __asm__("r10") = 8;
 	__asm__ volatile("syscall"
 			 : "=a"(ret)
