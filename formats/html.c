@@ -23,7 +23,7 @@
 #include "src/viewer/viewer.h"
 
 #define BUDGET_BYTES  8000000 /* what mail and bug trackers accept */
-#define START_NODES   1500000 /* more never fit: do not even try */
+#define START_NODES   1200000 /* more never fit: do not even try */
 #define MAX_SUSPECTS  50
 #define MAX_STACKS    20  /* suspects whose stacks are in the markup, too */
 #define MAX_HOTSPOTS  8   /* of each kind */
@@ -284,32 +284,54 @@ static void put_suspect(struct page *page, const struct hs_finding *f, bool with
 	hs_puts(out, "</li>\n");
 }
 
-static void put_suspects(struct page *page)
+static bool is_suspect(const struct hs_finding *f)
 {
-	size_t n, shown = 0, all = 0;
-	const struct hs_finding *f = hs_findings_get(page->report->findings, &n);
-	uint64_t bytes_left = 0;
-	hs_puts(page->out, "<section id=\"hs-suspects\" data-hs=\"suspects\">\n"
-			   "<h2>Leak suspects</h2>\n<ol class=\"suspects\">\n");
+	return f->type == HS_FINDING_LEAK && f->kind != HS_LEAK_REACHABLE;
+}
+
+/* "11, 39.8 MiB" beside the title */
+static void put_suspects_title(struct page *page, const struct hs_finding *f, size_t n)
+{
+	uint64_t count = 0, bytes = 0;
 	for (size_t i = 0; i < n; i++) {
-		if (f[i].type != HS_FINDING_LEAK || f[i].kind == HS_LEAK_REACHABLE)
-			continue;
-		if (all++ < MAX_SUSPECTS) {
-			put_suspect(page, &f[i], shown < MAX_STACKS);
-			shown++;
-		} else {
-			bytes_left += f[i].bytes;
-		}
+		count += is_suspect(&f[i]);
+		bytes += is_suspect(&f[i]) ? f[i].bytes : 0;
 	}
-	hs_puts(page->out, "</ol>\n");
-	if (!all)
+	hs_puts(page->out, "<h2>Leak suspects");
+	if (count) {
+		hs_puts(page->out, " <span class=\"soft\">");
+		put_count(page->out, count);
+		hs_puts(page->out, ", together ");
+		hs_put_size(page->out, bytes);
+		hs_puts(page->out, "</span>");
+	}
+	hs_puts(page->out, "</h2>\n");
+	if (!count)
 		hs_puts(page->out,
 			"<p class=\"none\">Nothing here looks like a leak.</p>\n");
-	if (all > shown) {
-		hs_printf(page->out, "<p class=\"none\">%zu smaller ones, ", all - shown);
-		hs_put_size(page->out, bytes_left);
-		hs_puts(page->out, ", are not listed here.</p>\n");
+}
+
+static void put_suspects(struct page *page)
+{
+	size_t n, shown = 0, left = 0;
+	const struct hs_finding *f = hs_findings_get(page->report->findings, &n);
+	hs_puts(page->out, "<section id=\"hs-suspects\" data-hs=\"suspects\">\n");
+	put_suspects_title(page, f, n);
+	hs_puts(page->out, "<ol class=\"suspects\">\n");
+	for (size_t i = 0; i < n; i++) {
+		if (!is_suspect(&f[i]))
+			continue;
+		if (shown < MAX_SUSPECTS)
+			put_suspect(page, &f[i], shown++ < MAX_STACKS);
+		else
+			left++;
 	}
+	hs_puts(page->out, "</ol>\n");
+	if (left)
+		hs_printf(page->out,
+			  "<p class=\"none\">%zu more; all of them are in the JSON of "
+			  "<code>heapsnap analyze --json</code>.</p>\n",
+			  left);
 	hs_puts(page->out, "</section>\n");
 }
 
@@ -591,20 +613,33 @@ static void put_data_and_script(struct page *page)
 	hs_puts(page->out, "</script>\n</body>\n</html>\n");
 }
 
+/* Nodes of tree T that the markup leads to: they stay, however small. */
+static size_t find_precious(const struct page *page, const struct hs_calltree *t,
+			    const struct hs_profile *profile, uint32_t *ret)
+{
+	size_t n, n_ret = 0, suspects = 0, hotspots[4] = {0};
+	const struct hs_finding *f = hs_findings_get(page->report->findings, &n);
+	for (size_t i = 0; i < n; i++) {
+		bool listed = f[i].type == HS_FINDING_HOTSPOT
+				      ? hotspots[f[i].by]++ < MAX_HOTSPOTS
+				      : is_suspect(&f[i]) && suspects++ < MAX_SUSPECTS;
+		if (listed && f[i].profile == profile)
+			ret[n_ret++] = t->of_stack[f[i].stack.i];
+	}
+	return n_ret;
+}
+
 static void fold(struct page *page, double share)
 {
-	size_t n;
-	const struct hs_finding *f = hs_findings_get(page->report->findings, &n);
-	uint32_t *precious HS_CLEANUP(hs_freep) = hs_xcalloc(n + 1, sizeof(*precious));
+	uint32_t precious[MAX_SUSPECTS + 4 * MAX_HOTSPOTS];
 	for (size_t i = 0; i < page->report->n_targets; i++) {
 		struct hs_calltree *t = page->trees[i];
-		size_t n_precious = 0;
-		for (size_t k = 0; t && k < n; k++)
-			if (f[k].profile == page->report->targets[i].profile)
-				precious[n_precious++] = t->of_stack[f[k].stack.i];
-		if (t)
-			hs_calltree_fold(t, (uint32_t)(t->n * share), precious,
-					 n_precious);
+		if (!t)
+			continue;
+		size_t n = find_precious(page, t, page->report->targets[i].profile,
+					 precious);
+		uint32_t n_max = (uint32_t)((t->n - t->n_marks) * share);
+		hs_calltree_fold(t, n_max, precious, n);
 	}
 }
 

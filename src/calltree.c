@@ -453,9 +453,13 @@ static void move_figures(struct folding *f, const struct hs_calltree *t, uint32_
 static void replace_nodes(struct hs_calltree *t, const struct folding *f)
 {
 	t->n_folded = 0;
-	for (uint32_t i = 0; i < f->n; i++)
-		if (f->nodes[i].function == HS_FUNCTION_FOLDED)
+	t->n_marks = 0;
+	for (uint32_t i = 0; i < f->n; i++) {
+		if (f->nodes[i].function == HS_FUNCTION_FOLDED) {
 			t->n_folded += f->nodes[i].line;
+			t->n_marks++;
+		}
+	}
 	for (uint32_t i = 0; i < t->n_stacks; i++)
 		t->of_stack[i] = f->at[t->of_stack[i]];
 	free(t->nodes);

@@ -67,6 +67,7 @@ struct hs_calltree {
 	uint32_t *of_stack;             /* node of each stack of the profile */
 	uint32_t n, n_figures, n_stacks;
 	uint32_t n_folded; /* nodes that hs_calltree_fold() took out */
+	uint32_t n_marks;  /* nodes that stand for them */
 };
 
 struct hs_calltree *hs_calltree_build(struct hs_functions *functions,

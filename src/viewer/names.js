@@ -58,11 +58,31 @@ function closing(name, from, open, close) {
 	return -1;
 }
 
-// std::vector<int, std::allocator<int> >::push_back(int const&)
-//   -> std::vector<…>::push_back
+// "void std::f" -> "std::f": what stands before the last space outside brackets.
+function withoutType(name) {
+	const end = name.search(/(^|[^\w$])operator\b/);
+	let depth = 0;
+	for (let i = (end < 0 ? name.length : end + 1) - 1; i > 0; i--) {
+		if (name[i] === '>' || name[i] === ')' || name[i] === '}')
+			depth++;
+		else if (name[i] === '<' || name[i] === '(' || name[i] === '{')
+			depth--;
+		else if (name[i] === ' ' && depth === 0 && name[i + 1] !== '[')
+			return name.slice(i + 1);
+	}
+	return name;
+}
+
+// void std::vector<int, std::allocator<int> >::assign<int*>(int*, int*)
+//   -> std::vector<…>::assign<…>
 export function shortName(name) {
 	if (name.length > 4096 || !/[<(]/.test(name))
 		return name;
+	const bare = withoutArguments(name.replace(/^decltype *\(auto\) */, ''));
+	return withoutType(bare) || bare;
+}
+
+function withoutArguments(name) {
 	let out = '';
 	for (let i = 0; i < name.length;) {
 		const c = name[i];
@@ -80,9 +100,9 @@ export function shortName(name) {
 			const after = closing(name, i, '(', ')');
 			if (after < 0)
 				return out.trim() || name;
-			// f(int)::{lambda()#1} goes on behind the parameters.
+			// f(int)::{lambda(int)#1}::g() goes on behind the parameters.
 			const rest = name.slice(after).replace(/^( const| volatile| &&?| noexcept)+/, '');
-			if (!rest.startsWith('::'))
+			if (!/^(::|#)/.test(rest))
 				return (out + (rest.startsWith(' [') ? rest : '')).trim() || name;
 			i = name.length - rest.length;
 		} else if (operator && (c === '<' || c === '(')) {

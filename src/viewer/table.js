@@ -3,7 +3,7 @@
 // scrolls through.
 import { FOLDED } from './data.js';
 import { el } from './dom.js';
-import { formatPercent, visible } from './names.js';
+import { formatPercent, shortName, visible } from './names.js';
 
 const STEP = 200; // rows shown at first and added by the button
 
@@ -75,7 +75,7 @@ export class FunctionTable {
 			el('td', { class: 'number share' }, bar, formatPercent(r.self, this.whole)),
 			el('td', { class: 'number' }, this.amount(r.all)),
 			el('td', { class: 'number share' }, formatPercent(r.all, this.whole)),
-			el('td', {}, el('button', { type: 'button', class: 'link name', title: 'Find in the flame graph', onclick: () => this.onpick(r.fn) }, visible(r.name))),
-			el('td', { class: 'where' }, visible(r.place)));
+			el('td', {}, el('button', { type: 'button', class: 'link name', title: visible(r.name), onclick: () => this.onpick(r.fn) }, visible(shortName(r.name)))),
+			el('td', { class: 'where', title: visible(r.place) }, visible(r.place)));
 	}
 }

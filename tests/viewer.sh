@@ -1,0 +1,19 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# The report page: its decoder under node, and the page itself in Chromium.
+# playwright-core is looked for in $HEAPSNAP_NODE_MODULES, in the build folder's
+# node_modules and where node itself looks (NODE_PATH).
+set -u
+. "${top_srcdir:=.}/tests/lib/tap.sh"
+
+have node || skip_all "node is not here"
+major=$(node -p 'process.versions.node.split(".")[0]')
+[ "$major" -ge 18 ] || skip_all "node is older than 18"
+work_dir
+for report in known server hostile; do
+	"$top_builddir/tests/bench/gen_report" $report >"$tap_dir/$report.html" ||
+		bail_out "gen_report $report failed"
+done
+chromium=$(command -v chromium || command -v chromium-browser || command -v google-chrome)
+timeout -k 10 600 node "$top_srcdir/tests/viewer/run.mjs" \
+	"$(cd "$tap_dir" && pwd)" "${chromium:-}" "$(cd "$top_builddir" && pwd)"
