@@ -22,6 +22,7 @@
 #define MAX_OVERVIEW   30u /* rows of the table of processes */
 #define MAX_BRIEFS     8u  /* processes that get a section of their own */
 #define FUNCTION_WIDTH 44
+#define CULPRIT_WIDTH  (WIDTH - 31) /* what follows the figures of a hotspot */
 #define WIDTH          100
 
 #define BOLD   "\033[1m"
@@ -284,19 +285,24 @@ static void put_function(const struct text *t, const struct hs_frame_info *f, in
 	}
 }
 
+/* From the culprit outward, a few; with --details all. */
 static void put_stack(const struct text *t, const struct hs_finding *finding)
 {
+	bool all = t->report->details;
 	size_t n = hs_stack_frames(t->p, finding->stack, NULL, 0);
 	hs_frame *frames = hs_xcalloc(n, sizeof(*frames));
 	hs_stack_frames(t->p, finding->stack, frames, n);
-	size_t from = t->report->details ? 0 : finding->culprit;
-	size_t to = t->report->details ? n : HS_MIN(n, from + STACK_ROWS);
-	for (size_t i = from; i < to; i++) {
+	unsigned rows = 0;
+	for (size_t i = all ? 0 : finding->culprit; i < n && (all || rows < STACK_ROWS);
+	     i++) {
 		const struct hs_frame_info *f = &t->p->frames[frames[i].i];
+		if (!all && i != finding->culprit && hs_frame_is_library(t->p, frames[i]))
+			continue;
 		hs_printf(t->out, "  %c #%-3zu ", i == finding->culprit ? '*' : ' ', i);
 		put_function(t, f, 28);
 		put_place(t, f);
 		hs_putc(t->out, '\n');
+		rows++;
 	}
 	free(frames);
 }
@@ -341,8 +347,10 @@ static void put_births(const struct text *t, const struct hs_finding *f)
 	uint64_t start = t->p->process.start_ns;
 	if (!f->first_ns || !start || f->first_ns < start || f->last_ns < f->first_ns)
 		return;
-	hs_puts(t->out, "; from ");
+	hs_puts(t->out, f->first_ns == f->last_ns ? "; after " : "; from ");
 	hs_put_duration(t->out, f->first_ns - start);
+	if (f->first_ns == f->last_ns)
+		return;
 	hs_puts(t->out, " to ");
 	hs_put_duration(t->out, f->last_ns - start);
 }
@@ -423,19 +431,65 @@ static void put_leaks(const struct text *t, unsigned top)
 
 /* ---- hotspots ---- */
 
+/* "parse", "??" or, for callers that have no name, "libz.so.1+0x1a2b"; malloc'ed. */
+static char *short_name(const struct text *t, const struct hs_frame_info *f)
+{
+	const char *name = hs_string(t->p, f->function);
+	if (*name)
+		return hs_function_base(name);
+	if (!f->module.i)
+		return hs_xstrdup("??");
+	return hs_xasprintf(
+		"%s+0x%llx",
+		hs_base_name(hs_string(t->p, t->p->modules[f->module.i].path)),
+		(unsigned long long)f->offset);
+}
+
+/*
+ * Callers of CULPRIT (whose name this consumes) that are not library, as long
+ * as the line has room.
+ */
+static void put_callers(const struct text *t, char *culprit, const hs_frame *frames,
+			size_t n, size_t room)
+{
+	char *before = culprit;
+	for (size_t i = 0; i < n && room > 12; i++) {
+		if (hs_frame_is_library(t->p, frames[i]))
+			continue;
+		char *name = short_name(t, &t->p->frames[frames[i].i]);
+		if (strcmp(name, before) != 0) {
+			hs_puts(t->out, " < ");
+			room -= 3 + (size_t)put_cut(t, name, room - 3);
+		}
+		free(before);
+		before = name;
+	}
+	free(before);
+}
+
 /* The culprit and who called it, on one line. */
 static void put_culprit(const struct text *t, const struct hs_finding *finding)
 {
-	hs_frame frames[512];
-	size_t n = HS_MIN(hs_stack_frames(t->p, finding->stack, frames, HS_COUNT(frames)),
-			  HS_COUNT(frames));
+	size_t n = hs_stack_frames(t->p, finding->stack, NULL, 0);
 	if (finding->culprit >= n) {
 		hs_puts(t->out, "(no stack)");
 		return;
 	}
+	hs_frame *frames = hs_xcalloc(n, sizeof(*frames));
+	hs_stack_frames(t->p, finding->stack, frames, n);
+	size_t next = finding->culprit + 1;
 	const struct hs_frame_info *f = &t->p->frames[frames[finding->culprit].i];
-	put_function(t, f, 0);
-	put_place(t, f);
+	char *name = short_name(t, f);
+	size_t used = (size_t)put_cut(t, name, FUNCTION_WIDTH);
+	if (f->file.i) {
+		char *place = hs_xasprintf(" (%s:%u)", shown_path(t, f->file), f->line);
+		hs_put_plain(t->out, place);
+		used += strlen(place);
+		free(place);
+	}
+	size_t room = t->report->details ? SIZE_MAX : CULPRIT_WIDTH;
+	put_callers(t, name, frames + next, n - next, used < room ? room - used : 0);
+	free(frames);
 }
 
 static void put_row(const struct text *t, const struct hs_finding *f, uint64_t whole)

@@ -199,6 +199,46 @@ static const char *const allocators[] = {
 	NULL,
 };
 
+/*
+ * Python's own: its arenas, and the growth of its lists, dicts, sets and
+ * strings; names that other programs use, too (3.11: Objects/).
+ */
+static const char *const python_runtime[] = {
+	"new_arena",
+	"arena_map_*",
+	"allocate_from_new_pool",
+	"allocate_from_new_arena",
+	"list_resize",
+	"list_preallocate_exact",
+	"PyList_*",
+	"_PyList_*",
+	"new_keys_object",
+	"new_dict*",
+	"dictresize",
+	"insertion_resize",
+	"insert_to_emptydict",
+	"insertdict",
+	"new_values",
+	"PyDict_*",
+	"_PyDict_*",
+	"set_table_resize",
+	"PyUnicode_New",
+	"PyUnicode_From*",
+	"_PyUnicode_From*",
+	"PyUnicode_Decode*",
+	"unicode_decode_utf8",
+	"unicode_resize",
+	"resize_compact",
+	"_PyUnicode_New",
+	"PyBytes_From*",
+	"_PyBytes_From*",
+	"_PyBytes_Resize",
+	"tuple_alloc",
+	"PyTuple_*",
+	"_PyTuple_*",
+	NULL,
+};
+
 /* Containers and language runtimes, inlined or instantiated in the program. */
 static const char *const runtime[] = {
 	/* C and C++ */
@@ -326,9 +366,15 @@ enum hs_role hs_role_of(const char *module, const char *function)
 {
 	if (fits_any(allocator_modules, module) || fits_any(allocators, function))
 		return HS_ROLE_ALLOCATOR;
+	/* "[stack was cut here]" and its like: remarks, not functions. */
+	if (function[0] == '[')
+		return HS_ROLE_RUNTIME;
 	bool in_runtime = fits_any(runtime_modules, module);
 	if (in_runtime && fits_any(keepers, function))
 		return HS_ROLE_KEEPER;
+	bool in_python = fits("python*", module) || fits("libpython*", module);
+	if (in_python && fits_any(python_runtime, function))
+		return HS_ROLE_RUNTIME;
 	return in_runtime || fits_any(runtime, function) ? HS_ROLE_RUNTIME : HS_ROLE_CODE;
 }
 
@@ -490,6 +536,8 @@ static bool step(struct name *p)
 
 char *hs_function_base(const char *name)
 {
+	if (name[0] == '[') /* a remark */
+		return hs_xstrdup(name);
 	struct name p = {.pos = name, .out = hs_xmalloc(strlen(name) + 1)};
 	while (step(&p))
 		;

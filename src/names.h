@@ -25,6 +25,9 @@ enum hs_role {
  *      void std::vector<int>::push_back(int const&)   std::vector::push_back
  *      (anonymous namespace)::f(char)::{lambda(int)#1}::operator()(int) const
  *                         (anonymous namespace)::f::{lambda#1}::operator()
+ *
+ * Remarks in brackets, like "[stack was cut here]", stay as they are; they
+ * have the role of runtime.
  */
 char *hs_function_base(const char *name);
 

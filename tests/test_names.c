@@ -62,6 +62,7 @@ START_TEST(other_languages_and_suffixes_of_compilers)
 	expect("malloc@plt", "malloc");
 	expect("f.constprop.0", "f");
 	expect("g(int) [clone .cold]", "g");
+	expect("[stack was cut here]", "[stack was cut here]");
 }
 END_TEST
 
@@ -94,6 +95,9 @@ START_TEST(allocators_runtime_and_code_are_told_apart)
 	ck_assert_int_eq(hs_role_of("app", "core::Engine::run"), HS_ROLE_CODE);
 	ck_assert_int_eq(hs_role_of("libcrypto.so.3", ""), HS_ROLE_CODE);
 	ck_assert_int_eq(hs_role_of("", ""), HS_ROLE_CODE);
+	ck_assert_int_eq(hs_role_of("", "[stack was cut here]"), HS_ROLE_RUNTIME);
+	ck_assert_int_eq(hs_role_of("python3.11", "list_resize"), HS_ROLE_RUNTIME);
+	ck_assert_int_eq(hs_role_of("app", "list_resize"), HS_ROLE_CODE);
 }
 END_TEST
 
