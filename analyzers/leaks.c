@@ -122,9 +122,11 @@ static void report(const struct hs_profile *p, const struct group *g,
 {
 	struct hs_finding *f = hs_findings_add(out, HS_FINDING_LEAK, p, g->stack);
 	bool ended_well = p->process.end == HS_END_EXIT && !p->process.lost_events;
-	f->kind = g->kept ? HS_LEAK_REACHABLE : HS_LEAK_NEVER_FREED;
+	/* Nobody frees anything on the way to another program. */
+	bool excused = g->kept || p->process.end == HS_END_EXEC;
+	f->kind = excused ? HS_LEAK_REACHABLE : HS_LEAK_NEVER_FREED;
 	f->pattern = HS_PATTERN_UNKNOWN;
-	f->confidence = ended_well && g->found && !g->kept ? HS_MEDIUM : HS_LOW;
+	f->confidence = ended_well && g->found && !excused ? HS_MEDIUM : HS_LOW;
 	f->bytes = g->live_bytes;
 	f->blocks = g->live_blocks;
 	f->n_stacks = g->n_stacks;

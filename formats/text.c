@@ -24,6 +24,7 @@
 #define FUNCTION_WIDTH 44
 #define CULPRIT_WIDTH  (WIDTH - 31) /* what follows the figures of a hotspot */
 #define WIDTH          100
+#define WELL_NAMED     950 /* per mille of places with a name */
 
 #define BOLD   "\033[1m"
 #define DIM    "\033[2m"
@@ -219,18 +220,29 @@ static void put_rss(const struct text *t)
 	hs_putc(t->out, '\n');
 }
 
+static void put_naming(const struct text *t)
+{
+	struct hs_naming naming = hs_count_named(t->p);
+	if (!naming.total)
+		return;
+	uint64_t permille = naming.named * 1000 / naming.total;
+	hs_printf(t->out, "%llu.%llu %% of %llu places named",
+		  (unsigned long long)(permille / 10),
+		  (unsigned long long)(permille % 10), (unsigned long long)naming.total);
+	if (permille < WELL_NAMED && naming.worst.i) {
+		hs_puts(t->out, " (the others mostly in ");
+		hs_put_plain(t->out, hs_base_name(hs_string(
+					     t->p, t->p->modules[naming.worst.i].path)));
+		hs_puts(t->out, ")");
+	}
+	hs_puts(t->out, "; ");
+}
+
 static void put_quality(const struct text *t)
 {
 	const struct hs_process_info *i = &t->p->process;
-	struct hs_naming naming = hs_count_named(t->p);
 	put_label(t, "quality");
-	if (naming.total) {
-		uint64_t permille = naming.named * 1000 / naming.total;
-		hs_printf(t->out, "%llu.%llu %% of %llu places named; ",
-			  (unsigned long long)(permille / 10),
-			  (unsigned long long)(permille % 10),
-			  (unsigned long long)naming.total);
-	}
+	put_naming(t);
 	hs_printf(t->out, "lost events %llu", (unsigned long long)i->lost_events);
 	hs_puts(t->out, i->complete ? "\n" : "; recording incomplete\n");
 	uint32_t shown = t->report->details ? t->p->n_warnings
@@ -426,7 +438,10 @@ static void put_leaks(const struct text *t, unsigned top)
 		put_stack(t, &f[i]);
 	}
 	put_sums(t, &rest, "not listed (--top N)");
-	put_sums(t, &kept, "kept by the C library or the loader by design, no leaks");
+	put_sums(t, &kept,
+		 t->p->process.end == HS_END_EXEC
+			 ? "alive when the process became another program, no leaks"
+			 : "kept by the C library or the loader by design, no leaks");
 }
 
 /* ---- hotspots ---- */

@@ -13,11 +13,18 @@
 struct hs_naming hs_count_named(const struct hs_profile *profile)
 {
 	struct hs_naming n = {0};
+	uint64_t *unnamed = hs_xcalloc(profile->n_modules, sizeof(*unnamed));
 	for (uint32_t i = 1; i < profile->n_stacks; i++) {
-		hs_frame frame = profile->stacks[i].frame;
+		const struct hs_frame_info *f =
+			&profile->frames[profile->stacks[i].frame.i];
 		n.total++;
-		n.named += profile->frames[frame.i].function.i != 0;
+		n.named += f->function.i != 0;
+		unnamed[f->module.i] += f->function.i == 0;
 	}
+	for (uint32_t m = 1; m < profile->n_modules; m++)
+		if (unnamed[m] > unnamed[n.worst.i] || (!n.worst.i && unnamed[m]))
+			n.worst = (hs_module){m};
+	free(unnamed);
 	return n;
 }
 

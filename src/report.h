@@ -26,6 +26,7 @@ struct hs_report {
 /* How many places in the stacks have a function's name. */
 struct hs_naming {
 	uint64_t named, total;
+	hs_module worst; /* where most of those without one are; or none */
 };
 struct hs_naming hs_count_named(const struct hs_profile *profile);
 

@@ -231,6 +231,22 @@ START_TEST(a_killed_process_is_accused_with_low_confidence)
 }
 END_TEST
 
+START_TEST(what_another_program_took_away_is_no_leak)
+{
+	struct prof *b = prof_new("app", 1);
+	prof_process(b)->end = HS_END_EXEC;
+	leak(b, call(b, prof_root, "main"), 10);
+	struct hs_profile *p = prof_seal(b);
+	struct hs_findings *findings = analyzed(p, "leaks");
+	size_t n;
+	const struct hs_finding *f = hs_findings_get(findings, &n);
+	ck_assert_uint_eq(n, 1);
+	ck_assert_int_eq(f->kind, HS_LEAK_REACHABLE);
+	hs_findings_free(findings);
+	hs_profile_free(p);
+}
+END_TEST
+
 START_TEST(hotspots_rank_by_what_they_are_by)
 {
 	struct prof *b = prof_new("app", 1);
@@ -294,4 +310,5 @@ HS_SUITE("findings", the_culprit_is_behind_wrappers_containers_and_libc,
 	 sites_that_differ_below_the_culprit_are_one_leak,
 	 what_libc_and_the_loader_keep_is_no_leak_and_ranks_last,
 	 a_killed_process_is_accused_with_low_confidence,
-	 hotspots_rank_by_what_they_are_by, a_very_deep_trie_is_not_slow)
+	 what_another_program_took_away_is_no_leak, hotspots_rank_by_what_they_are_by,
+	 a_very_deep_trie_is_not_slow)
