@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * Writes the samples of this folder into the current one; README says why each
+ * exists.  Run it after a change of the format:
+ *
+ *      make tests/files/heapsnap/generate
+ *      (cd .../tests/files/heapsnap && .../build/tests/files/heapsnap/generate)
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "tests/lib/capbuild.h"
+
+static void save(const char *name, const uint8_t *file, size_t size)
+{
+	FILE *out = fopen(name, "wb");
+	if (!out || fwrite(file, 1, size, out) != size || fclose(out)) {
+		perror(name);
+		exit(1);
+	}
+}
+
+/* The whole file, or its first SIZE bytes. */
+static void finish(struct cap *cap, const char *name, size_t size)
+{
+	size_t all;
+	uint8_t *file = cap_finish(cap, &all);
+	save(name, file, size ? size : all);
+	free(file);
+}
+
+static void begin(struct cap *cap)
+{
+	cap_init(cap);
+	cap_text(&cap->records, HS_WIRE_NAME, "sample", 6);
+	cap_text(&cap->records, HS_WIRE_EXE, "/usr/bin/sample", 15);
+	cap_text(&cap->records, HS_WIRE_ARGV, "sample\0--loud\0", 14);
+	cap_text(&cap->records, HS_WIRE_VERSION_OF, "0.1.0", 5);
+	cap_module(&cap->records, 0, 0x400000, 0x410000, 0x400000, "\x12\x34\x56\x78",
+		   "/usr/bin/sample");
+}
+
+/* main -> work -> malloc: ten blocks of 100 bytes, of which seven are freed. */
+static void tell_events(struct cap_stream *s)
+{
+	const uint64_t pcs[] = {0x401010, 0x402020};
+	cap_stream(s, 0, 4242, 1000);
+	cap_stack(s, 1, 0, 0, pcs, 2);
+	for (uint64_t i = 0; i < 10; i++)
+		cap_event(s, HS_WIRE_MALLOC, 1, 100, 0x500000 + i * 112, 1010 + i);
+	for (uint64_t i = 0; i < 7; i++)
+		cap_event(s, HS_WIRE_FREE, 0, 0, 0x500000 + i * 112, 1020 + i);
+}
+
+static void tell_end(struct cap *cap)
+{
+	const uint64_t snapshot[] = {1015, 1700000000500000000, 5 << 20, 3 << 20, 2 << 20,
+				     0};
+	const uint64_t ended[] = {HS_WIRE_HOW_EXIT, 0, 1030, 1700000001000000000};
+	struct hs_out records;
+	hs_out_init(&records, -1);
+	cap_ulebs(&records, HS_WIRE_SNAPSHOT, snapshot, 6);
+	cap_ulebs(&records, HS_WIRE_ENDED, ended, 4);
+	cap_section(cap, &records);
+}
+
+/* A log as its process left it, in STATE. */
+static void log_file(const char *name, uint32_t state, size_t size)
+{
+	struct cap cap;
+	struct cap_stream s;
+	begin(&cap);
+	cap.header.state = state;
+	tell_events(&s);
+	cap_chunk(&cap, &s, HS_WIRE_CHUNK_OPEN);
+	if (state == HS_WIRE_FINAL)
+		tell_end(&cap);
+	finish(&cap, name, size);
+}
+
+/* The first piece was copied by a recorder, the second one was not. */
+static void pieces_file(const char *name)
+{
+	struct cap cap;
+	struct cap_stream s;
+	struct hs_out records;
+	begin(&cap);
+	cap.header.state = HS_WIRE_LIVE;
+	hs_out_init(&records, -1);
+	tell_events(&s);
+	cap_piece(&records, &s);
+	cap_event(&s, HS_WIRE_FREE, 0, 0, 0x500000 + 7 * 112, 1040);
+	cap_chunk(&cap, &s, HS_WIRE_CHUNK_OPEN);
+	cap_hole(&cap);
+	cap_section(&cap, &records);
+	finish(&cap, name, 0);
+}
+
+/* Tags and kinds of the future. */
+static void future_file(const char *name)
+{
+	struct cap cap;
+	struct cap_stream s;
+	begin(&cap);
+	cap_text(&cap.records, 5000, "what is this?", 13);
+	tell_events(&s);
+	cap_event(&s, 13, 0, 0, 0x600000, 1050);
+	cap_chunk(&cap, &s, HS_WIRE_CHUNK_OPEN);
+	finish(&cap, name, 0);
+}
+
+/* A page 0 whose header has BYTE at POS. */
+static void header_file(const char *name, size_t pos, uint8_t byte)
+{
+	struct cap cap;
+	size_t size;
+	begin(&cap);
+	uint8_t *file = cap_finish(&cap, &size);
+	file[pos] = byte;
+	save(name, file, size);
+	free(file);
+}
+
+int main(void)
+{
+	log_file("good-log.hsnap", HS_WIRE_FINAL, 0);
+	log_file("good-killed.hsnap", HS_WIRE_LIVE, 0);
+	log_file("good-cut.hsnap", HS_WIRE_LIVE, HS_WIRE_PAGE + 120);
+	pieces_file("good-pieces.hsnap");
+	future_file("good-unknown-tags.hsnap");
+	save("bad-empty.hsnap", NULL, 0);
+	log_file("bad-header-cut.hsnap", HS_WIRE_LIVE, 100);
+	header_file("bad-header-size.hsnap", 13, 0xff);
+	header_file("bad-magic.hsnap", 4, 'X');
+	header_file("unsupported-version.hsnap", 8, 99);
+	header_file("unsupported-32-bit.hsnap", 10, 4);
+	return 0;
+}
