@@ -96,6 +96,7 @@ static void handle(struct rc_recorder *rc, const struct epoll_event *e)
 		rc_targets_ended(rc, id);
 		break;
 	case RC_WRITER:
+		rc_writers_finish(rc, id);
 		break;
 	}
 }

@@ -1,0 +1,348 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * A capture's contents, from the form in which they grew to the form in which
+ * they stay.  The log is either kept, piece by piece, or folded: a SEGMENT
+ * between two snapshots, the blocks alive at the end, the highest point.
+ */
+#include "src/recorder/rewrite.h"
+
+#include <string.h>
+
+#include "src/array.h"
+#include "src/capture.h"
+#include "src/fold.h"
+#include "src/recorder/io.h"
+#include "src/recorder/sections.h"
+#include "src/recorder/target.h"
+#include "src/segment.h"
+
+/* Events between an event and the one whose block is fetched into the cache. */
+#define AHEAD 8u
+
+struct rewriting {
+	struct hs_capture *c;
+	struct rc_sections out;
+	struct hs_out record; /* the payload that is being made */
+	bool keep_log;
+	struct hs_fold *fold;
+	struct hs_segments *segments;
+	uint64_t last_stamp; /* end of the segment before */
+};
+
+static void put_text(struct hs_out *out, struct hs_capture_text text)
+{
+	hs_put_uleb(out, text.n);
+	if (text.n)
+		hs_put(out, text.at, text.n);
+}
+
+static void put_record(struct rewriting *w, uint32_t tag)
+{
+	rc_sections_put(&w->out, tag, w->record.buf, w->record.n, NULL, 0);
+	w->record.n = 0;
+}
+
+static void put_numbers(struct hs_out *out, const uint64_t *values, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		hs_put_uleb(out, values[i]);
+}
+
+static void end_segment(struct rewriting *w, const struct hs_capture_snapshot *at,
+			uint64_t stamp, uint64_t time_ns)
+{
+	struct hs_segment s;
+	hs_segments_cut(w->segments, w->fold, w->c->threads, &s);
+	s.from_stamp = w->last_stamp;
+	s.to_stamp = w->last_stamp = HS_MAX(stamp, w->last_stamp);
+	s.time_ns = time_ns;
+	if (at) {
+		s.flags = HS_SEGMENT_SNAPSHOT;
+		s.rss = at->rss;
+		s.anon = at->anon;
+		s.file = at->file;
+		s.shmem = at->shmem;
+	}
+	hs_segment_encode(&s, &w->record);
+	put_record(w, HS_WIRE_SEGMENT);
+}
+
+static void fold_event(struct rewriting *w, const struct hs_capture_event *e)
+{
+	const struct hs_capture_snapshot *s;
+	switch (e->kind) {
+	case HS_WIRE_MALLOC:
+	case HS_WIRE_CALLOC:
+	case HS_WIRE_ALIGNED:
+	case HS_WIRE_REALLOC:
+	case HS_WIRE_NEW:
+	case HS_WIRE_NEW_ARRAY:
+		hs_fold_alloc(w->fold, e->thread, e->kind, e->stack, e->addr, e->size,
+			      e->stamp);
+		break;
+	case HS_WIRE_FREE:
+	case HS_WIRE_DELETE:
+	case HS_WIRE_DELETE_ARRAY:
+		hs_fold_dealloc(w->fold, e->addr);
+		break;
+	case HS_WIRE_RELEASE:
+		hs_fold_release(w->fold, e->thread, e->addr);
+		break;
+	case HS_WIRE_RETAIN:
+		hs_fold_retain(w->fold, e->thread);
+		break;
+	case HS_CAPTURE_SNAPSHOT:
+		s = &w->c->snapshots[e->stack];
+		end_segment(w, s, s->stamp, s->time_ns);
+		break;
+	default:
+		break;
+	}
+}
+
+/* All events, which also makes the capture's tables complete. */
+static void read_events(struct rewriting *w)
+{
+	const struct hs_capture_event *events;
+	uint64_t stamp = 0;
+	for (size_t n; (n = hs_capture_next(w->c, &events));) {
+		for (size_t i = 0; i < n && !w->keep_log; i++) {
+			if (i + AHEAD < n)
+				hs_fold_prefetch(w->fold, events[i + AHEAD].addr);
+			fold_event(w, &events[i]);
+		}
+		stamp = events[n - 1].stamp;
+	}
+	if (w->keep_log)
+		return;
+	hs_fold_settle(w->fold);
+	end_segment(w, NULL, stamp, hs_capture_time(w->c, stamp));
+}
+
+/* What the process was at its end and at its highest point. */
+static void put_state(struct rewriting *w)
+{
+	hs_live_set_encode(w->fold, w->c->threads, &w->record);
+	put_record(w, HS_WIRE_LIVE_SET);
+	hs_peak_encode(w->fold, &w->record);
+	put_record(w, HS_WIRE_PEAK);
+}
+
+static void put_log(struct rewriting *w)
+{
+	for (size_t i = 0; i < w->c->n_pieces; i++) {
+		const struct hs_capture_piece *p = &w->c->pieces[i];
+		const uint64_t head[] = {p->stream, p->sequence, p->tid, p->base_stamp};
+		put_numbers(&w->record, head, HS_COUNT(head));
+		rc_sections_put(&w->out, HS_WIRE_PIECE, w->record.buf, w->record.n,
+				p->events.at, p->events.n);
+		w->record.n = 0;
+	}
+}
+
+/* A stack's return addresses, outermost first. */
+struct path {
+	uint64_t *at;
+	size_t n, room;
+};
+
+static void path_of(const struct hs_capture *c, uint32_t node, struct path *ret)
+{
+	ret->n = 0;
+	for (; node; node = c->nodes[node].parent)
+		hs_array_push(ret, c->nodes[node].pc);
+	for (size_t i = 0; i < ret->n / 2; i++) {
+		uint64_t pc = ret->at[i];
+		ret->at[i] = ret->at[ret->n - 1 - i];
+		ret->at[ret->n - 1 - i] = pc;
+	}
+}
+
+static size_t common(const struct path *a, const struct path *b)
+{
+	size_t n = 0;
+	while (n < a->n && n < b->n && a->at[n] == b->at[n])
+		n++;
+	return n;
+}
+
+static void put_stacks(struct rewriting *w)
+{
+	const struct hs_capture *c = w->c;
+	struct path before = {0}, now = {0};
+	uint32_t epoch = 0;
+	for (size_t i = 0; i < c->n_stacks; i++) {
+		const struct hs_capture_stack *s = &c->stacks[i];
+		path_of(c, s->node, &now);
+		/* Five numbers and the frames, each at its longest. */
+		bool first = rc_sections_reserve(&w->out, 10 * (5 + now.n));
+		bool alone = first || c->nodes[s->node].epoch != epoch;
+		size_t shared = alone ? 0 : common(&before, &now);
+		epoch = c->nodes[s->node].epoch;
+		const uint64_t head[] = {s->id, epoch, s->flags, shared, now.n - shared};
+		put_numbers(&w->record, head, HS_COUNT(head));
+		for (size_t k = shared; k < now.n; k++) {
+			int64_t d = (int64_t)(now.at[k] - (k ? now.at[k - 1] : 0));
+			hs_put_uleb(&w->record, ((uint64_t)d << 1) ^ (uint64_t)(d >> 63));
+		}
+		put_record(w, HS_WIRE_STACK);
+		struct path spare = before;
+		before = now;
+		now = spare;
+	}
+	hs_array_free(&before);
+	hs_array_free(&now);
+}
+
+static void put_modules(struct rewriting *w)
+{
+	for (size_t i = 0; i < w->c->n_modules; i++) {
+		const struct hs_capture_module *m = &w->c->modules[i];
+		const uint64_t head[] = {m->epoch, m->start, m->end, m->bias};
+		put_numbers(&w->record, head, HS_COUNT(head));
+		put_text(&w->record, m->build_id);
+		put_text(&w->record, m->path);
+		put_record(w, HS_WIRE_MODULE);
+	}
+}
+
+/* Of a kept log, streams are known by their numbers; else there are none. */
+static uint32_t stream_of(const struct hs_capture *c, size_t thread)
+{
+	for (size_t i = 0; i < c->n_pieces; i++)
+		if (c->pieces[i].thread == thread)
+			return c->pieces[i].stream;
+	return (uint32_t)thread + 1;
+}
+
+static void put_threads(struct rewriting *w)
+{
+	for (size_t i = 0; i < w->c->n_threads; i++) {
+		const struct hs_capture_thread *t = &w->c->threads[i];
+		const uint64_t head[] = {stream_of(w->c, i), t->tid, 0};
+		put_numbers(&w->record, head, HS_COUNT(head));
+		put_text(&w->record, t->name);
+		put_record(w, HS_WIRE_THREAD);
+	}
+}
+
+static void put_snapshots(struct rewriting *w)
+{
+	for (size_t i = 0; i < w->c->n_snapshots; i++) {
+		const struct hs_capture_snapshot *s = &w->c->snapshots[i];
+		const uint64_t values[] = {s->stamp, s->time_ns, s->rss,
+					   s->anon,  s->file,    s->shmem};
+		put_numbers(&w->record, values, HS_COUNT(values));
+		put_record(w, HS_WIRE_SNAPSHOT);
+	}
+}
+
+/* The last look at the mappings tells most. */
+static void put_maps(struct rewriting *w)
+{
+	for (size_t i = w->c->n_records; i-- > 0;) {
+		const struct hs_capture_record *r = &w->c->records[i];
+		if (r->tag != HS_WIRE_MAPS)
+			continue;
+		rc_sections_put(&w->out, HS_WIRE_MAPS, r->payload.at, r->payload.n, NULL,
+				0);
+		return;
+	}
+}
+
+static void put_end(struct rewriting *w, const struct rc_end *end)
+{
+	const struct hs_capture *c = w->c;
+	if (!end->known && !c->ended)
+		return;
+	int64_t code = end->known ? end->code : c->end_code;
+	const uint64_t values[] = {end->known ? end->how : c->end_how,
+				   ((uint64_t)code << 1) ^ (uint64_t)(code >> 63),
+				   end->known ? end->stamp : c->end_stamp,
+				   end->known ? end->time_ns : c->end_ns};
+	put_numbers(&w->record, values, HS_COUNT(values));
+	put_record(w, HS_WIRE_ENDED);
+}
+
+/* Identity goes to the header page while there is room, else to a section. */
+static void put_identity(struct rewriting *w, struct hs_out *page)
+{
+	const struct hs_capture *c = w->c;
+	const struct {
+		uint32_t tag;
+		struct hs_capture_text text;
+	} texts[] = {{HS_WIRE_NAME, c->name},
+		     {HS_WIRE_VERSION_OF, c->version},
+		     {HS_WIRE_SYSTEM, c->system},
+		     {HS_WIRE_EXE, c->exe},
+		     {HS_WIRE_ARGV, c->argv}};
+	for (size_t i = 0; i < HS_COUNT(texts); i++) {
+		if (!texts[i].text.n)
+			continue;
+		/* Tag and length take 3 bytes, the end of records 1. */
+		if (page->n + texts[i].text.n + 4 > HS_WIRE_PAGE) {
+			rc_sections_put(&w->out, texts[i].tag, texts[i].text.at,
+					texts[i].text.n, NULL, 0);
+			continue;
+		}
+		hs_put_uleb(page, texts[i].tag);
+		put_text(page, texts[i].text);
+	}
+}
+
+static struct hs_error *put_header(int fd, const struct hs_capture *c, uint64_t end_page,
+				   const struct hs_out *records)
+{
+	struct hs_wire_header header = c->header;
+	char page[HS_WIRE_PAGE] = {0};
+	header.header_size = sizeof(header);
+	header.state = HS_WIRE_FINAL;
+	header.end_page = end_page;
+	header.newest_chunk = 0;
+	header.recorder_pid = 0;
+	memcpy(page, &header, sizeof(header));
+	memcpy(page + sizeof(header), records->buf + sizeof(header),
+	       records->n - sizeof(header));
+	int err = rc_write(fd, page, sizeof(page), 0);
+	return err ? hs_error("cannot write the new file: %s", strerror(err)) : NULL;
+}
+
+static void put_all(struct rewriting *w, struct hs_out *page, const struct rc_end *end)
+{
+	put_identity(w, page);
+	read_events(w);
+	if (w->keep_log) {
+		put_log(w); /* with its stacks */
+	} else {
+		put_state(w);
+		put_stacks(w);
+	}
+	put_modules(w);
+	put_threads(w);
+	put_snapshots(w);
+	put_maps(w);
+	put_end(w, end);
+}
+
+struct hs_error *rc_rewrite(int fd, struct hs_capture *c, const struct rc_end *end)
+{
+	struct rewriting w = {.c = c,
+			      .keep_log = c->header.flags & HS_WIRE_KEEP_LOG,
+			      .fold = hs_fold_new(),
+			      .segments = hs_segments_new()};
+	struct hs_out page;
+	hs_out_init(&w.record, -1);
+	hs_out_init(&page, -1);
+	hs_put(&page, &c->header, sizeof(c->header)); /* room for it */
+	rc_sections_init(&w.out, fd);
+	put_all(&w, &page, end);
+	struct hs_error *err = rc_sections_finish(&w.out);
+	if (!err)
+		err = put_header(fd, c, w.out.page, &page);
+	free(hs_out_take(&page, NULL));
+	free(hs_out_take(&w.record, NULL));
+	hs_segments_free(w.segments);
+	hs_fold_free(w.fold);
+	return err;
+}

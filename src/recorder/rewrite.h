@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: MIT */
+
+/* The contents of a final capture. */
+#ifndef RC_REWRITE_H
+#define RC_REWRITE_H
+
+#include "src/base.h"
+
+struct hs_capture;
+struct rc_end;
+
+/*
+ * Write C, whose process ended as END says, to the empty file FD: its log if
+ * it asks for that (HS_WIRE_KEEP_LOG), else what the log folds to.  Reads all
+ * events of C.
+ */
+HS_MUST_USE struct hs_error *rc_rewrite(int fd, struct hs_capture *c,
+					const struct rc_end *end);
+
+#endif /* RC_REWRITE_H */
