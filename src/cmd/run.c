@@ -13,6 +13,7 @@
 #include "src/cmd/command.h"
 #include "src/cmd/launch.h"
 #include "src/cmd/options.h"
+#include "src/cmd/pipeline.h"
 #include "src/cmd/place.h"
 #include "src/cmd/program.h"
 #include "src/cmd/progress.h"
@@ -207,6 +208,30 @@ static int end_of(struct hs_launch *l, struct hs_recording *r)
 	return exited ? end.si_status : 128 + end.si_status;
 }
 
+static struct hs_error *report(const struct settings *s, const struct plan *p,
+			       const struct hs_recording *r)
+{
+	const char **paths = hs_xcalloc(r->names.n + 1, sizeof(*paths));
+	for (size_t i = 0; i < r->names.n; i++)
+		paths[i] = hs_xasprintf("%s/%s", p->dir, r->names.at[i]);
+	const struct hs_pipeline_options pipeline = {0};
+	struct hs_pipeline *all = NULL;
+	struct hs_error *err = hs_pipeline_open(paths, &pipeline, &all);
+	if (!err)
+		err = hs_pipeline_write_each(all);
+	if (!err && !s->quiet) {
+		bool color = hs_want_color(HS_COLOR_AUTO, STDERR_FILENO);
+		HS_CLEANUP(hs_freep) char *text = hs_pipeline_summary(all, color);
+		hs_progress_clear();
+		(void)!write(STDERR_FILENO, text, strlen(text));
+	}
+	hs_pipeline_free(all);
+	for (size_t i = 0; i < r->names.n; i++)
+		free((void *)(uintptr_t)paths[i]);
+	free(paths);
+	return err;
+}
+
 static void tell_troubles(const struct settings *s, const struct plan *p,
 			  const struct hs_recording *r)
 {
@@ -248,6 +273,8 @@ static int run_program(const struct settings *s, const struct plan *p)
 	hs_progress_enable(!s->quiet);
 	hs_recording_finish(&r);
 	tell_troubles(s, p, &r);
+	if (s->report && r.names.n)
+		err = report(s, p, &r);
 	hs_recording_deinit(&r);
 	if (err)
 		hs_log_warning("%s", hs_error_message(err));
