@@ -211,7 +211,10 @@ START_TEST(nonsense_is_refused)
 		{"\x0c\x11\x08", 3},                     /* CFA in a vector register */
 		{"\x0e\xff\xff\xff\xff\xff\xff\x7f", 8}, /* frame of 2^49 bytes */
 		{"\x83\xff\xff\xff\xff\xff\xff\xff\x7f", 9}, /* saved as far away */
-		{"\x83", 1},                                 /* cut short */
+		{"\x0f\x02\x77\x08\x0e\x7f", 6},             /* half of an expression */
+		{"\x0f\x02\x77\x08\x0d\x07", 6},
+		{"\x0f\x02\x77\x08\x13\x7f", 6},
+		{"\x83", 1}, /* cut short */
 		{"\x0c\x07", 2},
 		{"\x04\x01\x02\x03", 4},
 		{"\x0f\x05\x77\x08", 4},

@@ -112,6 +112,10 @@ static void set_location(struct program *p)
 
 static void run_cfa_rule(struct program *p, uint8_t op)
 {
+	/* def_cfa_register and def_cfa_offset change half of a rule, not an expression.
+	 */
+	if ((op == 0x0d || op == 0x0e || op == 0x13) && p->row->cfa_is_expr)
+		p->bad = true;
 	switch (op) {
 	case 0x0c: /* def_cfa */
 		set_cfa_reg(p, tr_bytes_uleb(&p->b));
@@ -241,14 +245,10 @@ static void run(struct program *p, struct tr_bytes bytes)
 
 bool tr_row_compute(const struct tr_fde *fde, uint64_t pc, struct tr_row *ret)
 {
-	/* Both programs lie in one section, so the lower one is base for both. */
-	const struct tr_bytes *lower = &fde->common, *upper = &fde->own;
-	if (lower->at > upper->at) {
-		lower = &fde->own;
-		upper = &fde->common;
-	}
-	*ret = (struct tr_row){.base = lower->at,
-			       .end = upper->end,
+	/* Both programs lie in one section; wrong lengths may make them overlap. */
+	const struct tr_bytes *common = &fde->common, *own = &fde->own;
+	*ret = (struct tr_row){.base = common->at < own->at ? common->at : own->at,
+			       .end = common->end > own->end ? common->end : own->end,
 			       .signal = fde->signal,
 			       .cfa_reg = TR_REGISTERS};
 	struct tr_row initial = *ret;
