@@ -78,8 +78,25 @@ static KEEP void local(void)
 	sink++;
 }
 
+/* GNU C's nested functions lie outside of the code of those they are in. */
+#ifndef __clang__
+static KEEP void nest(void)
+{
+	auto KEEP void nested(void);
+	void nested(void)
+	{
+		mark("nested"); /* @nested */
+		sink++;
+	}
+	nested();
+}
+#endif
+
 int main(void)
 {
+#ifndef __clang__
+	nest();
+#endif
 	plain();
 	outermost();
 	public_name();
