@@ -116,7 +116,7 @@ static int create(void)
 		tr_identity_path(file.path, sizeof(file.path), i);
 		int fd = (int)sys_open(file.path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW,
 				       0644);
-		if (fd >= 0 || fd != -17 /* EEXIST */)
+		if (fd != -17 /* EEXIST */)
 			return fd;
 	}
 	return -1;

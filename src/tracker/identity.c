@@ -92,7 +92,7 @@ static void name_self(void)
 	if (!*name)
 		name = "program";
 	size_t n = 0;
-	for (; name[n] && n < MAX_NAME; n++)
+	for (; n < MAX_NAME && name[n]; n++)
 		self.name[n] = name[n];
 	self.name[n] = '\0';
 }
