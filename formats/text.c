@@ -533,8 +533,8 @@ static void put_hotspots_by(const struct text *t, enum hs_hotspot_by by, unsigne
 		[HS_BY_PEAK] = "held at the peak: bytes, blocks, share",
 		[HS_BY_ALLOCATED] = "allocated most bytes: bytes, allocations, share",
 		[HS_BY_ALLOCATIONS] = "allocated most often: bytes, allocations, share",
-		[HS_BY_TEMPORARY] = "temporary, freed before the thread allocated again: "
-				    "allocations, share",
+		[HS_BY_TEMPORARY] =
+			"temporary, freed before the next: allocations, share",
 	};
 	const struct hs_totals *s = &t->p->totals;
 	const uint64_t wholes[] = {
