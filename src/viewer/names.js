@@ -63,9 +63,9 @@ function withoutType(name) {
 	const end = name.search(/(^|[^\w$])operator\b/);
 	let depth = 0;
 	for (let i = (end < 0 ? name.length : end + 1) - 1; i > 0; i--) {
-		if (name[i] === '>' || name[i] === ')' || name[i] === '}')
+		if ('>)}]'.includes(name[i]))
 			depth++;
-		else if (name[i] === '<' || name[i] === '(' || name[i] === '{')
+		else if ('<({['.includes(name[i]))
 			depth--;
 		else if (name[i] === ' ' && depth === 0 && name[i + 1] !== '[')
 			return name.slice(i + 1);
