@@ -36,6 +36,8 @@ struct page {
 	const struct hs_report *report;
 	struct hs_functions *functions;
 	struct hs_calltree **trees; /* by target; NULL where it has no profile */
+	size_t *by_size;            /* targets with a profile, the largest heap first */
+	size_t n_processes;
 	struct hs_html_data data;
 };
 
@@ -153,12 +155,39 @@ static const struct hs_calltree *tree_of(const struct page *page,
 	return NULL;
 }
 
-static size_t n_processes(const struct page *page)
+static uint64_t size_of(const struct hs_profile *p)
 {
-	size_t n = 0;
-	for (size_t i = 0; i < page->report->n_targets; i++)
-		n += page->trees[i] != NULL;
-	return n;
+	if (p->has & HS_HAS_PEAK)
+		return p->totals.peak_bytes;
+	return p->has & HS_HAS_LIVE ? p->totals.live_bytes : p->totals.bytes;
+}
+
+static int compare_sizes(const void *a, const void *b, void *context)
+{
+	const struct hs_target *targets = context;
+	size_t x = *(const size_t *)a, y = *(const size_t *)b;
+	uint64_t size_x = size_of(targets[x].profile),
+		 size_y = size_of(targets[y].profile);
+	if (size_x != size_y)
+		return size_x > size_y ? -1 : 1;
+	return (x > y) - (x < y);
+}
+
+static void sort_processes(struct page *page)
+{
+	const struct hs_report *r = page->report;
+	page->by_size = hs_xcalloc(r->n_targets + 1, sizeof(*page->by_size));
+	for (size_t i = 0; i < r->n_targets; i++)
+		if (page->trees[i])
+			page->by_size[page->n_processes++] = i;
+	qsort_r(page->by_size, page->n_processes, sizeof(*page->by_size), compare_sizes,
+		(void *)(uintptr_t)r->targets);
+}
+
+/* The profile of the process of rank I, the largest first. */
+static const struct hs_profile *nth(const struct page *page, size_t i)
+{
+	return page->report->targets[page->by_size[i]].profile;
 }
 
 /* --- stacks --- */
@@ -255,7 +284,7 @@ static void put_evidence(struct page *page, const struct hs_finding *f)
 	hs_printf(out, "<span class=\"id\">%s</span>", f->id);
 	if (f->n_stacks > 1)
 		hs_printf(out, " <span class=\"soft\">%u stacks</span>", f->n_stacks);
-	if (n_processes(page) > 1) {
+	if (page->n_processes > 1) {
 		hs_puts(out, " <span class=\"of\">");
 		put_text(out, hs_string(f->profile, f->profile->process.id));
 		hs_puts(out, "</span>");
@@ -439,7 +468,6 @@ static void put_process_row(struct hs_out *out, const struct hs_profile *p)
 
 static void put_processes(struct page *page)
 {
-	size_t shown = 0;
 	hs_puts(page->out,
 		"<section id=\"hs-processes\">\n<h2>Totals</h2>\n<div "
 		"class=\"wide\"><table>\n"
@@ -449,22 +477,18 @@ static void put_processes(struct page *page)
 		"<th scope=\"col\">Temporary</th><th scope=\"col\">Highest RSS</th>"
 		"<th scope=\"col\">Ran for</th><th scope=\"col\">End</th></tr></thead>\n"
 		"<tbody>\n");
-	for (size_t i = 0; i < page->report->n_targets && shown < MAX_PROCESSES; i++) {
-		if (!page->trees[i])
-			continue;
-		put_process_row(page->out, page->report->targets[i].profile);
-		shown++;
-	}
+	for (size_t i = 0; i < HS_MIN(page->n_processes, (size_t)MAX_PROCESSES); i++)
+		put_process_row(page->out, nth(page, i));
 	hs_puts(page->out, "</tbody></table></div>\n");
-	if (n_processes(page) > shown)
-		hs_printf(page->out, "<p class=\"none\">%zu more processes.</p>\n",
-			  n_processes(page) - shown);
+	if (page->n_processes > MAX_PROCESSES)
+		hs_printf(page->out, "<p class=\"none\">%zu smaller ones.</p>\n",
+			  page->n_processes - MAX_PROCESSES);
 	hs_puts(page->out, "</section>\n");
 }
 
 static void put_doubts_of(struct page *page, const struct hs_profile *p)
 {
-	const char *id = n_processes(page) > 1 ? hs_string(p, p->process.id) : "";
+	const char *id = page->n_processes > 1 ? hs_string(p, p->process.id) : "";
 	const char *colon = *id ? ": " : "";
 	for (uint32_t i = 0; i < p->n_warnings; i++) {
 		hs_puts(page->out, "<li>");
@@ -505,15 +529,14 @@ static void put_doubts(struct page *page)
 	hs_puts(page->out, "</ul>\n");
 }
 
-/* "worker, sh and 3 more": distinct names, in the order of the targets. */
+/* "worker, sh and 3 more": distinct names, the largest process first. */
 static void put_names(struct page *page)
 {
 	const char *seen[3];
 	size_t n = 0, more = 0;
-	for (size_t i = 0; i < page->report->n_targets; i++) {
-		bool known = !page->trees[i];
-		const char *name =
-			known ? "" : process_name(page->report->targets[i].profile);
+	for (size_t i = 0; i < page->n_processes; i++) {
+		const char *name = process_name(nth(page, i));
+		bool known = false;
 		for (size_t k = 0; k < n && !known; k++)
 			known = !strcmp(seen[k], name);
 		if (!known && n < HS_COUNT(seen))
@@ -535,28 +558,25 @@ static void put_names(struct page *page)
 
 static void put_origin(struct page *page)
 {
-	for (size_t i = 0; i < page->report->n_targets; i++) {
-		if (!page->trees[i])
-			continue;
-		const struct hs_profile *p = page->report->targets[i].profile;
-		hs_puts(page->out, "<p id=\"hs-origin\">");
-		if (n_processes(page) > 1)
-			hs_printf(page->out, "%zu processes", n_processes(page));
-		else if (p->has & HS_HAS_PID)
-			hs_printf(page->out, "pid %u", p->process.pid);
-		if (p->has & HS_HAS_TIME) {
-			hs_puts(page->out, " <span>");
-			put_time(page->out, p->process.start_ns);
-			hs_puts(page->out, "</span>");
-		}
-		if (*hs_string(p, p->process.system)) {
-			hs_puts(page->out, " <span>");
-			put_text(page->out, hs_string(p, p->process.system));
-			hs_puts(page->out, "</span>");
-		}
-		hs_puts(page->out, "</p>\n");
+	if (!page->n_processes)
 		return;
+	const struct hs_profile *p = nth(page, 0);
+	hs_puts(page->out, "<p id=\"hs-origin\">");
+	if (page->n_processes > 1)
+		hs_printf(page->out, "%zu processes", page->n_processes);
+	else if (p->has & HS_HAS_PID)
+		hs_printf(page->out, "pid %u", p->process.pid);
+	if (p->has & HS_HAS_TIME) {
+		hs_puts(page->out, " <span>");
+		put_time(page->out, p->process.start_ns);
+		hs_puts(page->out, "</span>");
 	}
+	if (*hs_string(p, p->process.system)) {
+		hs_puts(page->out, " <span>");
+		put_text(page->out, hs_string(p, p->process.system));
+		hs_puts(page->out, "</span>");
+	}
+	hs_puts(page->out, "</p>\n");
 }
 
 /* --- the page --- */
@@ -692,6 +712,7 @@ static void html_write(const struct hs_report *report, struct hs_out *out)
 		if (report->targets[i].profile)
 			page.trees[i] = hs_calltree_build(page.functions,
 							  report->targets[i].profile);
+	sort_processes(&page);
 	make_data(&page);
 	put_head(&page);
 	put_summary(&page);
@@ -700,6 +721,7 @@ static void html_write(const struct hs_report *report, struct hs_out *out)
 		hs_calltree_free(page.trees[i]);
 	hs_functions_free(page.functions);
 	free(page.trees);
+	free(page.by_size);
 	free(page.data.gzip);
 }
 

@@ -378,6 +378,11 @@ static void put_process(struct hs_out *out, const struct hs_profile *p,
 				p->totals.peak_ns / 1000 - info->start_ns / 1000);
 	}
 	hs_printf(out, ",\"rss\":%s", p->has & HS_HAS_RSS ? "true" : "false");
+	if (p->has & (HS_HAS_PEAK | HS_HAS_LIVE | HS_HAS_TOTALS))
+		put_key(out, "bytes",
+			p->has & HS_HAS_PEAK   ? p->totals.peak_bytes
+			: p->has & HS_HAS_LIVE ? p->totals.live_bytes
+					       : p->totals.bytes);
 	put_key(out, "nodes", tree->n);
 	put_key(out, "folded", tree->n_folded);
 	hs_putc(out, '}');

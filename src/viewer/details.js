@@ -9,7 +9,9 @@ import { sumBetween } from './tree.js';
 const LARGEST_STACK = 400; // frames shown
 const LARGEST_LIST = 40; // hidden frames offered
 
-export function placeOf(report, frame) {
+// "Objects/call.c:299 · python3.11"; the module only where it is not that of
+// BESIDE, if given.
+export function placeOf(report, frame, beside = -1) {
 	const { functions, files, modules, frames } = report;
 	const fn = frames.fn[frame];
 	const file = visible(files[functions.file[fn]]);
@@ -17,7 +19,8 @@ export function placeOf(report, frame) {
 	const parts = [];
 	if (file)
 		parts.push(line && fn !== FOLDED ? `${file}:${line}` : file);
-	if (modules[2 * functions.module[fn]])
+	const same = beside >= 0 && functions.module[frames.fn[beside]] === functions.module[fn];
+	if (modules[2 * functions.module[fn]] && !same)
 		parts.push(visible(modules[2 * functions.module[fn]]));
 	return parts.join(' · ');
 }
@@ -84,8 +87,8 @@ export class Details {
 			node >= 0 ? this.figures(tree, node) : '',
 			stack.length ? el('div', { class: 'stackhead' }, el('h3', {}, node >= 0 ? 'Stack, innermost first' : 'Callers, outermost last'),
 				copyButton('Copy', () => `${title}\n${current}\n${stackText(report, stack)}`)) : '',
-			el('ol', { class: 'stack' }, ...shown.map(frame => el('li', {},
-				el('code', {}, nameOf(report, frame)), ' ', el('span', { class: 'where' }, placeOf(report, frame))))),
+			el('ol', { class: 'stack' }, ...shown.map((frame, i) => el('li', {},
+				el('code', {}, nameOf(report, frame)), ' ', el('span', { class: 'where' }, placeOf(report, frame, i ? shown[i - 1] : -1))))),
 			stack.length > shown.length ? el('p', { class: 'none' }, `and ${stack.length - shown.length} more callers`) : '');
 	}
 

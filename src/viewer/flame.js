@@ -24,13 +24,28 @@ const COLORS = {
 	},
 };
 
-export function colorOf(index, theme) {
-	const c = COLORS[theme];
-	return index < 0 ? c.runtime : c.modules[index % c.modules.length];
+// A tint mixes white (above 0) or black into the hue.
+const MIXES = { light: [0, 0.2, 0.36, -0.07], dark: [0, -0.16, 0.09, -0.28] };
+export const TINTS = MIXES.light.length;
+
+function mixed(color, amount) {
+	const to = amount > 0 ? 255 : 0;
+	const part = Math.abs(amount);
+	const channels = [1, 3, 5].map(i => parseInt(color.slice(i, i + 2), 16));
+	return `rgb(${channels.map(c => Math.round(c + (to - c) * part)).join(',')})`;
+}
+
+const FILLS = Object.fromEntries(Object.entries(COLORS).map(([theme, c]) =>
+	[theme, [c.runtime, ...c.modules].map(color => MIXES[theme].map(amount => mixed(color, amount)))]));
+
+// INDEX of a module's hue, or -1 for the runtime.
+export function colorOf(index, theme, tint = 0) {
+	const fills = FILLS[theme];
+	return fills[index < 0 ? 0 : 1 + index % (fills.length - 1)][tint];
 }
 
 export class Flame {
-	// CALLBACKS: label(fn), color(fn) -> index or -1, matches(fn) -> bool,
+	// CALLBACKS: label(fn), color(fn) -> index or -1, tint(fn), matches(fn) -> bool,
 	// onhover(hit), onselect(hit), onzoom(id)
 	constructor(callbacks) {
 		Object.assign(this, callbacks);
@@ -171,7 +186,7 @@ export class Flame {
 		if (box.hidden) {
 			this.hatch(g, box.x, y, width);
 		} else {
-			g.fillStyle = match ? c.match : box.id === 0 ? c.root : colorOf(this.color(fn), this.theme);
+			g.fillStyle = match ? c.match : box.id === 0 ? c.root : colorOf(this.color(fn), this.theme, this.tint(fn));
 			g.fillRect(box.x, y, width, ROW - 1);
 		}
 		this.drawLabel(g, box, y, width, match ? c.matchText : c.text, fn);

@@ -4,7 +4,7 @@
 import { bytesOfBase64, decodeReport, decodeTimeline, decodeTree, FOLDED, gunzip, RUNTIME } from './data.js';
 import { Details, amountText, nameOf, placeOf } from './details.js';
 import { choice, copyButton, el } from './dom.js';
-import { Flame, colorOf } from './flame.js';
+import { Flame, TINTS, colorOf } from './flame.js';
 import { formatBytes, formatCount, formatPercent, shortName, visible } from './names.js';
 import { DEFAULTS, VIEWS, formatHash, parseHash } from './state.js';
 import { markProcess, wireFindings } from './suspects.js';
@@ -25,7 +25,8 @@ class App {
 	constructor(report) {
 		this.report = report;
 		this.processIds = report.meta.processes.map(p => p.id);
-		this.state = parseHash(location.hash, this.processIds);
+		this.bySize = [...this.processIds.keys()].sort((a, b) => (report.meta.processes[b].bytes || 0) - (report.meta.processes[a].bytes || 0) || a - b);
+		this.state = parseHash(location.hash, this.processIds, this.bySize[0]);
 		this.trees = []; // decoded when first shown
 		this.back = []; // zooms to return to by Escape
 		this.mask = null; // functions that match the search
@@ -43,7 +44,7 @@ class App {
 
 	build() {
 		this.flame = new Flame({
-			label: fn => this.label(fn), color: fn => this.colors[fn], matches: fn => Boolean(this.mask && this.mask[fn]),
+			label: fn => this.label(fn), color: fn => this.colors[fn], tint: fn => this.tints[fn], matches: fn => Boolean(this.mask && this.mask[fn]),
 			onhover: hit => this.describe(hit || this.flame.selected), onselect: hit => this.select(hit), onzoom: id => this.zoomTo(id, true),
 		});
 		this.details = new Details(this.report);
@@ -76,7 +77,10 @@ class App {
 	}
 
 	headTools() {
-		const ids = this.report.meta.processes.map((p, i) => el('option', { value: String(i) }, visible(p.pid ? `${p.name} (${p.pid})` : p.name)));
+		const ids = this.bySize.map(i => {
+			const { id, bytes } = this.report.meta.processes[i];
+			return el('option', { value: String(i) }, `${visible(id)}   ${formatBytes(bytes || 0)}`);
+		});
 		this.chooser = el('select', { 'aria-label': 'Process', onchange: () => this.change({ process: Number(this.chooser.value), root: '' }) }, ...ids);
 		this.themeButton = el('button', { type: 'button', 'data-hs': 'theme', onclick: () => this.cycleTheme() });
 		return el('div', { class: 'headtools' }, ids.length > 1 ? this.chooser : null, this.themeButton,
@@ -102,7 +106,7 @@ class App {
 	buildHelp() {
 		this.help = el('dialog', { 'data-hs': 'help', 'aria-label': 'Keys' }, el('h2', {}, 'Keys'),
 			el('dl', {}, ...KEYS.flatMap(([key, what]) => [el('dt', {}, el('kbd', {}, key)), el('dd', {}, what)])),
-			el('p', { class: 'where' }, 'Width is memory, not time. Grey frames are the C and C++ runtime; other colours are modules. Hatched blocks are frames too narrow to draw.'),
+			el('p', { class: 'where' }, 'Width is memory, not time. Colours are modules, tints their source files; grey is the C and C++ runtime. Hatched blocks are frames too narrow to draw.'),
 			copyButton('Copy link to this view', () => location.href), ' ',
 			el('button', { type: 'button', onclick: () => this.help.close() }, 'Close'));
 		this.help.addEventListener('click', e => {
@@ -146,12 +150,12 @@ class App {
 
 	change(what, replace = false) {
 		Object.assign(this.state, what);
-		history[replace ? 'replaceState' : 'pushState'](null, '', formatHash(this.state, this.processIds));
+		history[replace ? 'replaceState' : 'pushState'](null, '', formatHash(this.state, this.processIds, this.bySize[0]));
 		this.apply(what);
 	}
 
 	restore() {
-		this.state = parseHash(location.hash, this.processIds);
+		this.state = parseHash(location.hash, this.processIds, this.bySize[0]);
 		this.showProcess();
 	}
 
@@ -350,13 +354,27 @@ class App {
 				weight.set(module, (weight.get(module) || 0) + share[i]);
 		}
 		const ranked = [...weight].sort((a, b) => b[1] - a[1] || a[0] - b[0]).map(([m]) => m);
-		this.legendModules = ranked.slice(0, 8);
+		const most = weight.get(ranked[0]);
+		this.legendModules = ranked.slice(0, 8).filter(m => weight.get(m) > most / 1000);
 		const index = new Map(ranked.map((m, i) => [m, i]));
 		this.colors = new Int16Array(functions.n).fill(-1);
 		for (let fn = FOLDED + 1; fn < functions.n; fn++)
 			if (!(functions.flags[fn] & RUNTIME) && index.has(functions.module[fn]))
 				this.colors[fn] = index.get(functions.module[fn]) % 8;
+		this.tints = this.tints || this.makeTints();
 		this.showLegend();
+	}
+
+	// One hue is a module; its tints are source files, so that neighbours differ.
+	makeTints() {
+		const { functions, files } = this.report;
+		const ofFile = files.map(file => {
+			let h = 7;
+			for (let i = 0; i < file.length; i++)
+				h = Math.imul(h, 31) + file.charCodeAt(i) | 0;
+			return (h >>> 3) % TINTS;
+		});
+		return Uint8Array.from(functions.file, file => ofFile[file]);
 	}
 
 	showLegend() {
@@ -367,8 +385,9 @@ class App {
 			s.style.backgroundColor = colorOf(index, this.flame.theme);
 			return el('span', { class: 'entry' }, s, name);
 		};
-		this.legend.replaceChildren(...this.legendModules.slice(0, 7).map((m, i) => swatch(i, visible(this.report.modules[2 * m]) || 'no module')),
-			swatch(-1, 'C/C++ runtime'));
+		const name = m => visible(this.report.modules[2 * m]).replace(/\.cpython-[\w-]+\.so$/, '.so') || 'no module';
+		this.legend.replaceChildren(...this.legendModules.map((m, i) => swatch(i, name(m))),
+			swatch(-1, 'runtime, allocators'));
 	}
 
 	// --- zoom, selection, search ---

@@ -20,9 +20,10 @@ const ALLOWED = {
 	order: ['size', 'name'],
 };
 
-// "#v=1&view=live&q=x" -> a state; what does not fit is ignored.
-export function parseHash(hash, processIds) {
-	const state = { ...DEFAULTS };
+// "#v=1&view=live&q=x" -> a state; what does not fit is ignored.  MAIN is the
+// process to show if none is named.
+export function parseHash(hash, processIds, main = 0) {
+	const state = { ...DEFAULTS, process: main };
 	const given = new URLSearchParams(hash.replace(/^#/, ''));
 	for (const [key, values] of Object.entries(ALLOWED))
 		if (values.includes(given.get(key)))
@@ -30,14 +31,16 @@ export function parseHash(hash, processIds) {
 	state.query = (given.get('q') || '').slice(0, 200);
 	if (/^[0-9a-f]{16}$/.test(given.get('root') || ''))
 		state.root = given.get('root');
-	state.process = Math.max(0, processIds.indexOf(given.get('process')));
+	const process = processIds.indexOf(given.get('process'));
+	if (process >= 0)
+		state.process = process;
 	return state;
 }
 
-export function formatHash(state, processIds) {
+export function formatHash(state, processIds, main = 0) {
 	const out = new URLSearchParams();
 	out.set('v', '1');
-	if (state.process)
+	if (state.process !== main)
 		out.set('process', processIds[state.process]);
 	for (const key of Object.keys(ALLOWED))
 		if (state[key] !== DEFAULTS[key])
