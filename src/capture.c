@@ -472,13 +472,25 @@ static struct hs_error *read_header(struct capture *c, const struct hs_cursor *i
 	return NULL;
 }
 
+/*
+ * Is the file shorter than its header says?  In a live file pages may have been
+ * reserved that the disk had no room for; then the tracker has counted losses.
+ */
+static bool ends_early(const struct capture *c)
+{
+	const struct hs_wire_header *h = &c->pub.header;
+	uint64_t pages = c->size / HS_WIRE_PAGE;
+	if (pages == 0 || (h->newest_chunk && h->newest_chunk >= pages))
+		return true;
+	return pages < h->end_page && (h->state == HS_WIRE_FINAL || !h->lost_events);
+}
+
 static void read_header_page(struct capture *c)
 {
 	size_t end = HS_MIN(c->size, (size_t)HS_WIRE_PAGE);
 	size_t begin = HS_MIN((size_t)c->pub.header.header_size, end);
 	read_records(c, hs_cursor(c->data + begin, end - begin, NULL));
-	/* Pages that were reserved, but are not there. */
-	if (c->size / HS_WIRE_PAGE < c->pub.header.end_page || c->size < HS_WIRE_PAGE)
+	if (ends_early(c))
 		c->pub.loss.cut = true;
 }
 

@@ -191,7 +191,7 @@ enum hs_wire_record {
 	HS_WIRE_ENDED = 22,    /* uleb how, zigzag code, uleb stamp, time_ns */
 	HS_WIRE_MAPS = 23,     /* uleb stamp; text of /proc/PID/maps */
 
-	/* Folded: what replaces the log when it is not kept.  See fold.h. */
+	/* Folded: what replaces the log when it is not kept.  See segment.h. */
 	HS_WIRE_SEGMENT = 30,  /* uleb from_stamp, to_stamp, time_ns; site deltas */
 	HS_WIRE_LIVE_SET = 31, /* blocks alive at the end */
 	HS_WIRE_PEAK = 32,     /* composition of the highest point */

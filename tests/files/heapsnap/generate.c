@@ -122,8 +122,31 @@ static void header_file(const char *name, size_t pos, uint8_t byte)
 	free(file);
 }
 
+/* The worked example of doc/capture-format.md, which test_example compares. */
+static void example_file(const char *name)
+{
+	const uint64_t pcs[] = {0x401136, 0x401190};
+	struct cap cap;
+	struct cap_stream s;
+	cap_init(&cap);
+	cap.header.state = HS_WIRE_LIVE;
+	cap.header.stacks = 1;
+	for (size_t i = 0; i < sizeof(cap.header.id); i++)
+		cap.header.id[i] = (uint8_t)(0xa0 + i);
+	cap_text(&cap.records, HS_WIRE_NAME, "demo", 4);
+	cap_text(&cap.records, HS_WIRE_ARGV, "./demo\0-v\0", 10);
+	cap_stream(&s, 0, 4242, 1000);
+	cap_stack(&s, 1, 0, 0, pcs, 2);
+	cap_event(&s, HS_WIRE_MALLOC, 1, 100, 0x4052a0, 0);
+	cap_event(&s, HS_WIRE_MALLOC, 1, 100, 0x405310, 0);
+	cap_event(&s, HS_WIRE_FREE, 0, 0, 0x4052a0, 1300);
+	cap_chunk(&cap, &s, HS_WIRE_CHUNK_OPEN);
+	finish(&cap, name, 0);
+}
+
 int main(void)
 {
+	example_file("good-example.hsnap");
 	log_file("good-log.hsnap", HS_WIRE_FINAL, 0);
 	log_file("good-killed.hsnap", HS_WIRE_LIVE, 0);
 	log_file("good-cut.hsnap", HS_WIRE_LIVE, HS_WIRE_PAGE + 120);
