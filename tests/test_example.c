@@ -49,7 +49,7 @@ START_TEST(the_bytes_in_the_document_are_those_of_the_sample)
 	char *save = NULL, *line = strtok_r(block + 4, "\n", &save);
 	for (; line && strcmp(line, "```"); line = strtok_r(NULL, "\n", &save))
 		n += read_line(line, told, sample.size);
-	ck_assert_uint_gt(n, 200);
+	ck_assert_uint_gt(n, 150); /* the block was not empty */
 	ck_assert_mem_eq(told, sample.data, sample.size);
 	hs_file_close(&doc);
 	hs_file_close(&sample);
