@@ -118,8 +118,9 @@ static void count(const struct buffer *b, size_t ours, size_t theirs, uint32_t f
 		__atomic_store_n(&stack_check_counts.deepest, ours, __ATOMIC_RELAXED);
 	if (same == ours && same == theirs)
 		return;
-	bool cut = same == ours && flags & HS_WIRE_STACK_CUT;
-	__atomic_fetch_add(cut ? &stack_check_counts.shorter : &stack_check_counts.differ,
+	bool marked = flags & (HS_WIRE_STACK_CUT | HS_WIRE_STACK_GUESSED);
+	__atomic_fetch_add(marked ? &stack_check_counts.inexact
+				  : &stack_check_counts.differ,
 			   1, __ATOMIC_RELAXED);
 	show(b, ours, theirs, same, flags);
 }

@@ -18,8 +18,8 @@ extern "C" {
 
 struct stack_check_counts {
 	uint64_t stacks;
-	uint64_t shorter; /* ours is marked as cut, and theirs goes on */
-	uint64_t differ;  /* otherwise */
+	uint64_t inexact; /* they differ, and ours is marked as cut or guessed */
+	uint64_t differ;  /* they differ otherwise */
 	uint64_t frames, deepest;
 	uint64_t guessed, cut; /* by tr_unwind's flags */
 };

@@ -25,7 +25,8 @@ static int increment(int n)
 	return n + 1;
 }
 
-static int (*plugin_choose(void))(int)
+/* clang does not see that the ifunc below uses it. */
+static __attribute__((__used__)) int (*plugin_choose(void))(int)
 {
 	if (plugin_on_choice)
 		plugin_on_choice();
