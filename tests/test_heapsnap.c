@@ -9,6 +9,7 @@
 #include "src/build.h"
 #include "src/capture.h"
 #include "src/cursor.h"
+#include "src/file.h"
 #include "src/fold.h"
 #include "src/segment.h"
 #include "tests/lib/capbuild.h"
@@ -439,6 +440,56 @@ START_TEST(lost_events_make_a_capture_incomplete_and_are_told)
 }
 END_TEST
 
+static struct hs_profile *sample(const char *name)
+{
+	const char *top = getenv("top_srcdir");
+	char *path HS_CLEANUP(hs_freep) =
+		hs_xasprintf("%s/tests/files/heapsnap/%s", top ? top : ".", name);
+	struct hs_file file;
+	struct hs_error *err = hs_file_open(path, 0, &file);
+	ck_assert_msg(!err, "%s", err ? hs_error_message(err) : "");
+	struct hs_profile *p = profile_of(file.data, file.size);
+	hs_file_close(&file);
+	return p;
+}
+
+/* Ten blocks of 100 bytes, seven freed: by hand, as the specification puts it. */
+START_TEST(the_samples_tell_the_figures_that_their_readme_promises)
+{
+	const char *const names[] = {"good-log.hsnap", "good-folded.hsnap",
+				     "good-killed.hsnap"};
+	for (size_t i = 0; i < HS_COUNT(names); i++) {
+		struct hs_profile *p = sample(names[i]);
+		ck_assert(p->process.complete);
+		ck_assert_uint_eq(p->n_sites, 1);
+		ck_assert_uint_eq(p->totals.allocs, 10);
+		ck_assert_uint_eq(p->totals.frees, 7);
+		ck_assert_uint_eq(p->totals.bytes, 1000);
+		ck_assert_uint_eq(p->totals.temporaries, 0);
+		ck_assert_uint_eq(p->totals.live_blocks, 3);
+		ck_assert_uint_eq(p->totals.peak_bytes, 1000);
+		ck_assert_uint_eq(p->totals.peak_blocks, 10);
+		ck_assert_uint_eq(p->n_live, 3);
+		ck_assert_uint_eq(p->live[2].addr, 0x500000 + 9 * 112);
+		ck_assert_uint_eq(p->threads[p->sites[0].thread.i].tid, 4242);
+		ck_assert_uint_eq(p->n_snapshots, i == 2 ? 0 : 1);
+		if (p->n_snapshots) {
+			ck_assert_uint_eq(p->snapshots[0].heap_bytes, 600);
+			ck_assert_uint_eq(p->snapshots[0].heap_blocks, 6);
+			ck_assert_uint_eq(p->snapshots[0].allocs, 6);
+			ck_assert_uint_eq(p->snapshots[0].rss_bytes, 5 << 20);
+		}
+		hs_profile_free(p);
+	}
+	struct hs_profile *log = sample("good-log.hsnap"),
+			  *folded_log = sample("good-folded.hsnap");
+	same_tables(log, folded_log);
+	ck_assert_uint_eq(log->totals.peak_ns, folded_log->totals.peak_ns);
+	hs_profile_free(log);
+	hs_profile_free(folded_log);
+}
+END_TEST
+
 /* Reads and seals whatever comes; seal checks every invariant. */
 static bool survive(const uint8_t *file, size_t size)
 {
@@ -481,5 +532,6 @@ HS_SUITE("heapsnap", a_log_becomes_the_profile_that_the_model_has,
 	 folded_records_tell_what_the_log_told, identity_and_end_are_what_the_records_say,
 	 the_end_is_the_recorder_s_then_the_exit_hook_s_then_unknown,
 	 stacks_that_were_cut_are_marked_and_unknown_addresses_kept,
+	 the_samples_tell_the_figures_that_their_readme_promises,
 	 lost_events_make_a_capture_incomplete_and_are_told,
 	 cut_and_damaged_captures_stay_valid_profiles)

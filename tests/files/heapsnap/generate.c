@@ -122,6 +122,42 @@ static void header_file(const char *name, size_t pos, uint8_t byte)
 	free(file);
 }
 
+/*
+ * What tell_events() tells, folded at stamp 1015 and at the end: as numbers,
+ * since that is how the specification puts it.  Zigzag of n is 2n; the key of
+ * stack 1 and MALLOC is 17.
+ */
+static void folded_file(const char *name)
+{
+	const uint64_t first[] = {
+		1000,    1015,    1, 1700000000500000000, 600, 6, 600,   0,   5 << 20,
+		3 << 20, 2 << 20, 0, /* one row: */ 1,    17,  6, 2 * 0, 600, 2 * 0,
+		4243};
+	const uint64_t last[] = {
+		1015, 1030, 0, 1700000001000000000, 300, 3, 1000,  0,   0,
+		0,    0,    0, /* one row: */ 1,    17,  4, 2 * 7, 400, 2 * 0,
+		4243};
+	const uint64_t live[] = {
+		3,  0x500000 + 7 * 112, 112, 112, 100,      100,   100,  17, 17,
+		17, 2 * 4242,           0,   0,   2 * 1017, 2 * 1, 2 * 1};
+	const uint64_t peak[] = {1019, 10, 1000, /* one row: */ 1, 17, 10, 1000};
+	const uint64_t thread[] = {0, 4242, 0, 0};
+	const uint64_t stack[] = {1, 0, 0, 0, 2, 2 * 0x401010, 2 * 0x1010};
+	struct cap cap;
+	struct hs_out records;
+	begin(&cap);
+	hs_out_init(&records, -1);
+	cap_ulebs(&records, HS_WIRE_THREAD, thread, HS_COUNT(thread));
+	cap_ulebs(&records, HS_WIRE_STACK, stack, HS_COUNT(stack));
+	cap_ulebs(&records, HS_WIRE_SEGMENT, first, HS_COUNT(first));
+	cap_ulebs(&records, HS_WIRE_SEGMENT, last, HS_COUNT(last));
+	cap_ulebs(&records, HS_WIRE_LIVE_SET, live, HS_COUNT(live));
+	cap_ulebs(&records, HS_WIRE_PEAK, peak, HS_COUNT(peak));
+	cap_section(&cap, &records);
+	tell_end(&cap);
+	finish(&cap, name, 0);
+}
+
 /* The worked example of doc/capture-format.md, which test_example compares. */
 static void example_file(const char *name)
 {
@@ -150,6 +186,7 @@ int main(void)
 	log_file("good-log.hsnap", HS_WIRE_FINAL, 0);
 	log_file("good-killed.hsnap", HS_WIRE_LIVE, 0);
 	log_file("good-cut.hsnap", HS_WIRE_LIVE, HS_WIRE_PAGE + 120);
+	folded_file("good-folded.hsnap");
 	pieces_file("good-pieces.hsnap");
 	future_file("good-unknown-tags.hsnap");
 	save("bad-empty.hsnap", NULL, 0);
