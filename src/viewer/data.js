@@ -60,14 +60,16 @@ export class Reader {
 		this.at = 0;
 	}
 
-	// N varints, each at most LARGEST, into ARRAY from index FROM on.
-	column(array, from, n, largest) {
+	// N varints, each at most LARGEST, behind SKIP zeros.  Always one type of
+	// array: the loop is the heart of loading, and engines make it fast only so.
+	column(n, largest, skip = 0) {
 		const { bytes } = this;
 		const end = bytes.length;
 		let at = this.at;
 		if (n > end - at)
 			damaged('a column is too short');
-		for (let i = from; i < from + n; i++) {
+		const array = new Float64Array(skip + n);
+		for (let i = skip; i < skip + n; i++) {
 			let v = bytes[at++];
 			if (v >= 128) {
 				v -= 128;
@@ -87,8 +89,13 @@ export class Reader {
 		return array;
 	}
 
+	// Likewise, for numbers that fit 32 bits.
+	ints(n, largest, skip = 0) {
+		return new Int32Array(this.column(n, largest, skip));
+	}
+
 	number(largest) {
-		return this.column([0], 0, 1, largest)[0];
+		return this.column(1, largest)[0];
 	}
 
 	// A count of items which take at least SIZE bytes each.
@@ -148,14 +155,14 @@ function metaOf(bytes) {
 function functionsOf(bytes, names, files, modules) {
 	const r = new Reader(bytes);
 	const n = r.count(4);
-	const name = r.column(new Int32Array(n), 0, n, 1);
+	const name = r.ints(n, 1);
 	for (let i = 1; i < n; i++)
 		name[i] += name[i - 1];
 	if (n < 2 || name[0] !== 0 || name[n - 1] >= names.length)
 		damaged('functions and names do not fit');
-	const file = r.column(new Int32Array(n), 0, n, files.length - 1);
-	const module = r.column(new Int32Array(n), 0, n, modules.length / 2 - 1);
-	const flags = r.column(new Uint8Array(n), 0, n, 255);
+	const file = r.ints(n, files.length - 1);
+	const module = r.ints(n, modules.length / 2 - 1);
+	const flags = r.ints(n, 255);
 	r.finish();
 	return { n, name, file, module, flags };
 }
@@ -163,8 +170,8 @@ function functionsOf(bytes, names, files, modules) {
 function framesOf(bytes, nFunctions) {
 	const r = new Reader(bytes);
 	const n = r.count(2);
-	const fn = r.column(new Int32Array(n), 0, n, nFunctions - 1);
-	const line = r.column(new Float64Array(n), 0, n, 2 ** 32);
+	const fn = r.ints(n, nFunctions - 1);
+	const line = r.column(n, 2 ** 32);
 	r.finish();
 	return { n, fn, line };
 }
@@ -198,8 +205,8 @@ export function decodeTree(bytes, nFrames) {
 	const mask = r.number(2 ** FIGURES - 1);
 	if (n < 1)
 		damaged('a tree has no root');
-	const step = r.column(new Int32Array(n), 1, n - 1, n);
-	const frame = r.column(new Int32Array(n), 1, n - 1, nFrames - 1);
+	const step = r.ints(n - 1, n, 1);
+	const frame = r.ints(n - 1, nFrames - 1, 1);
 	const parent = new Int32Array(n);
 	const above = new Int32Array(n + 1); // the last node at each depth
 	parent[0] = -1;
@@ -217,7 +224,7 @@ export function decodeTree(bytes, nFrames) {
 		if (i > 0 && end[parent[i]] < end[i])
 			end[parent[i]] = end[i];
 	}
-	const site = r.column(new Int32Array(k), 0, k, n);
+	const site = r.ints(k, n);
 	for (let i = 1; i < k; i++) {
 		if (site[i] === 0)
 			damaged('a node allocates twice');
@@ -230,7 +237,7 @@ export function decodeTree(bytes, nFrames) {
 	const figures = [];
 	for (let f = 0; f < FIGURES; f++)
 		figures.push(mask & 1 << f
-			? r.column(new Float64Array(k), 0, k, Number.MAX_SAFE_INTEGER) : null);
+			? r.column(k, Number.MAX_SAFE_INTEGER) : null);
 	r.finish();
 	return { n, parent, end, frame, site, figures };
 }
@@ -241,7 +248,7 @@ export function decodeTimeline(bytes) {
 	const n = r.count(5);
 	if (n > 10000)
 		damaged('a time line has too many points');
-	const column = () => r.column(new Float64Array(n), 0, n, Number.MAX_SAFE_INTEGER);
+	const column = () => r.column(n, Number.MAX_SAFE_INTEGER);
 	const time = column();
 	for (let i = 1; i < n; i++)
 		time[i] += time[i - 1];

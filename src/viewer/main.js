@@ -10,7 +10,7 @@ import { DEFAULTS, VIEWS, formatHash, parseHash } from './state.js';
 import { markProcess, wireFindings } from './suspects.js';
 import { FunctionTable } from './table.js';
 import { Timeline } from './timeline.js';
-import { BottomUp, TopDown, functionTotals, matchFunctions, nodeOfHash, parseQuery, pathHash, totalsOf } from './tree.js';
+import { BottomUp, TopDown, functionTotals, matchFunctions, nodeOfHash, parseQuery, pathHash, sumOf, totalsOf } from './tree.js';
 
 const KEYS = [
 	['/', 'search'], ['arrows', 'walk: down to the largest callee, up to the caller, left and right among siblings'],
@@ -186,7 +186,7 @@ class App {
 
 	whole(figure) {
 		const values = figure < 0 ? null : this.tree.figures[figure];
-		return values ? values.reduce((a, b) => a + b, 0) : null;
+		return values ? sumOf(values) : null;
 	}
 
 	// The view asked for, or the first one with anything in it.
@@ -344,18 +344,17 @@ class App {
 	colorModules() {
 		const { report, tree } = this;
 		const { functions } = report;
-		const weight = new Map();
+		const weight = new Float64Array(report.modules.length / 2);
 		const values = tree.figures.find(f => f && f.some(v => v > 0)) || [];
 		const share = totalsOf(tree, tree.figures.indexOf(values));
 		for (let i = 1; i < tree.n; i++) {
 			const fn = report.frames.fn[tree.frame[i]];
 			const module = functions.module[fn];
 			if (!(functions.flags[fn] & RUNTIME))
-				weight.set(module, (weight.get(module) || 0) + share[i]);
+				weight[module] += share[i];
 		}
-		const ranked = [...weight].sort((a, b) => b[1] - a[1] || a[0] - b[0]).map(([m]) => m);
-		const most = weight.get(ranked[0]);
-		this.legendModules = ranked.slice(0, 8).filter(m => weight.get(m) > most / 1000);
+		const ranked = [...weight.keys()].filter(m => weight[m] > 0).sort((a, b) => weight[b] - weight[a] || a - b);
+		this.legendModules = ranked.slice(0, 8).filter(m => weight[m] > weight[ranked[0]] / 1000);
 		const index = new Map(ranked.map((m, i) => [m, i]));
 		this.colors = new Int16Array(functions.n).fill(-1);
 		for (let fn = FOLDED + 1; fn < functions.n; fn++)

@@ -2,6 +2,13 @@
 // Sums, searches and the two directions of a decoded call tree.  No DOM.
 import { FOLDED } from './data.js';
 
+export function sumOf(values) {
+	let sum = 0;
+	for (let i = 0; i < values.length; i++)
+		sum += values[i];
+	return sum;
+}
+
 // The sum of FIGURE over each node's subtree.
 export function totalsOf(tree, figure) {
 	const total = new Float64Array(tree.n);
