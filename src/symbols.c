@@ -170,6 +170,89 @@ static void name_frame(struct namer *n, hs_frame frame, const struct hs_place *p
 	n->frames.at[frame.i].function = function;
 }
 
+/* -- Files ---------------------------------------------------------------------- */
+
+/* File descriptors are few, and debug information unpacked is large. */
+#define MAX_CACHED 32
+
+struct opened {
+	char *path, *build_id; /* as recorded */
+	struct hs_debugfile file;
+	struct hs_symtab symtab;
+};
+
+struct hs_symbol_cache {
+	struct opened *files[MAX_CACHED]; /* a ring: the oldest makes room */
+	size_t n_added;
+};
+
+static void close_file(struct opened *o)
+{
+	if (!o)
+		return;
+	hs_symtab_deinit(&o->symtab);
+	hs_debugfile_close(&o->file);
+	free(o->path);
+	free(o->build_id);
+	free(o);
+}
+
+struct hs_symbol_cache *hs_symbol_cache_new(void)
+{
+	return hs_xcalloc(1, sizeof(struct hs_symbol_cache));
+}
+
+void hs_symbol_cache_free(struct hs_symbol_cache *cache)
+{
+	for (size_t i = 0; cache && i < MAX_CACHED; i++)
+		close_file(cache->files[i]);
+	free(cache);
+}
+
+static struct opened *find_cached(const struct hs_symbol_cache *cache,
+				  const struct hs_debugfile_query *query)
+{
+	for (size_t i = 0; cache && i < MAX_CACHED && cache->files[i]; i++)
+		if (strcmp(cache->files[i]->path, query->path) == 0 &&
+		    strcmp(cache->files[i]->build_id, query->build_id) == 0)
+			return cache->files[i];
+	return NULL;
+}
+
+/* NULL where nothing describes the module. */
+static struct opened *open_file(const struct hs_debugfile_query *query,
+				const struct hs_symbol_options *options,
+				char **warning_ret)
+{
+	struct opened *o = find_cached(options->cache, query);
+	if (o)
+		return o;
+	struct hs_debugfile file;
+	if (!hs_debugfile_open(query, options, &file, warning_ret))
+		return NULL;
+	o = hs_xcalloc(1, sizeof(*o));
+	o->path = hs_xstrdup(query->path);
+	o->build_id = hs_xstrdup(query->build_id);
+	o->file = file;
+	hs_symtab_init(&o->symtab, &o->file);
+	return o;
+}
+
+/* Give O back: to the cache, if its build-id says that it is good for others. */
+static void release_file(struct opened *o, struct hs_symbol_cache *cache,
+			 const struct hs_debugfile_query *query)
+{
+	if (cache && find_cached(cache, query) == o)
+		return;
+	if (!cache || !o->build_id[0]) {
+		close_file(o);
+		return;
+	}
+	struct opened **slot = &cache->files[cache->n_added++ % MAX_CACHED];
+	close_file(*slot);
+	*slot = o;
+}
+
 /* -- Modules -------------------------------------------------------------------- */
 
 static void report_progress(void *context, size_t done)
@@ -187,7 +270,7 @@ static bool is_new_place(const struct job *jobs, size_t i)
 	       jobs[i - 1].address != jobs[i].address;
 }
 
-static void name_from_file(struct namer *n, const struct hs_debugfile *file,
+static void name_from_file(struct namer *n, const struct opened *o,
 			   const struct job *jobs, size_t n_jobs)
 {
 	struct hs_scope_options options = {.no_inlines = n->options->no_inlines,
@@ -198,19 +281,16 @@ static void name_from_file(struct namer *n, const struct hs_debugfile *file,
 	for (size_t i = 0; i < n_jobs; i++)
 		if (is_new_place(jobs, i))
 			places[n_places++].address = jobs[i].address;
-	struct hs_symtab symtab;
-	hs_symtab_init(&symtab, file);
-	if (file->dwarf)
-		hs_scopes_find(file->dwarf, &options, n->scratch, places, n_places);
+	if (o->file.dwarf)
+		hs_scopes_find(o->file.dwarf, &options, n->scratch, places, n_places);
 	else
 		report_progress(n, n_places);
 	const struct hs_place *place = places;
 	for (size_t i = 0; i < n_jobs; i++) {
 		while (place->address != jobs[i].address)
 			place++;
-		name_frame(n, jobs[i].frame, place, &symtab);
+		name_frame(n, jobs[i].frame, place, &o->symtab);
 	}
-	hs_symtab_deinit(&symtab);
 }
 
 static void name_module(struct namer *n, const struct job *jobs, size_t n_jobs)
@@ -220,14 +300,14 @@ static void name_module(struct namer *n, const struct job *jobs, size_t n_jobs)
 	struct hs_debugfile_query query = {.path = hs_string(p, module->path),
 					   .build_id = hs_string(p, module->build_id),
 					   .recorded_ns = p->process.start_ns};
-	struct hs_debugfile file;
 	char *warning;
-	if (hs_debugfile_open(&query, n->options, &file, &warning)) {
+	struct opened *o = open_file(&query, n->options, &warning);
+	if (o) {
 		n->scratch = hs_arena_new();
-		name_from_file(n, &file, jobs, n_jobs);
+		name_from_file(n, o, jobs, n_jobs);
 		hs_arena_free(HS_TAKE(n->scratch));
 		hs_map_deinit(&n->demangled);
-		hs_debugfile_close(&file);
+		release_file(o, n->options->cache, &query);
 		return;
 	}
 	if (warning)

@@ -13,11 +13,24 @@
 
 struct hs_profile;
 
+/*
+ * Files that stay open from one profile to the next: processes of one program
+ * have their libraries in common, and unpacking the debug information of libc
+ * takes longer than naming what they use of it.
+ */
+struct hs_symbol_cache;
+
+struct hs_symbol_cache *hs_symbol_cache_new(void);
+void hs_symbol_cache_free(struct hs_symbol_cache *cache); /* accepts NULL */
+
 struct hs_symbol_options {
 	const char *const *exes;       /* --exe, NULL-terminated; may be NULL */
 	const char *const *sysroots;   /* --sysroot, likewise */
 	const char *const *debug_dirs; /* --debug-dir, likewise */
 	bool no_inlines;               /* symbol tables and lines only */
+
+	/* May be NULL; of use only with the same options for every profile. */
+	struct hs_symbol_cache *cache;
 
 	/* Called now and then with frames done and frames in all; may be NULL. */
 	void (*progress)(void *context, size_t done, size_t total);

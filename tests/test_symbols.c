@@ -295,6 +295,48 @@ START_TEST(the_same_input_gives_the_same_tables)
 }
 END_TEST
 
+START_TEST(a_cache_changes_nothing_but_the_work)
+{
+	struct mark marks[16];
+	compile("places", "-g -O2");
+	size_t n = run("places", marks);
+	char *id = hs_xstrdup(build_id(in_folder("places")));
+	struct hs_symbol_options options = {.cache = hs_symbol_cache_new()};
+	struct hs_profile *p = symbolized("places", marks, n, &options);
+	assert_all_of_c(p, marks);
+	hs_profile_free(p);
+
+	/* It is still open: what happens to the file has no effect any more. */
+	shell("rm '%s'", in_folder("places"));
+	p = profile_of(in_folder("places"), id, 0, marks, n);
+	hs_symbolize(p, &options);
+	assert_all_of_c(p, marks);
+	hs_profile_free(p);
+
+	/* Another build of it is another file. */
+	p = profile_of(in_folder("places"), "00112233445566", 0, marks, n);
+	hs_symbolize(p, &options);
+	assert_unnamed(p, 1, "is not here");
+	hs_profile_free(p);
+
+	/* More than it holds: the oldest make room. */
+	compile("places", "-g -O2");
+	for (int i = 0; i < 80; i++) {
+		char name[32];
+		snprintf(name, sizeof(name), "copy%d", i);
+		char *path = hs_xasprintf("%s/%s", folder, name);
+		shell("ln '%s' '%s'", in_folder("places"), path);
+		p = profile_of(path, id, 0, marks, n);
+		hs_symbolize(p, &options);
+		assert_all_of_c(p, marks);
+		hs_profile_free(p);
+		free(path);
+	}
+	hs_symbol_cache_free(options.cache);
+	free(id);
+}
+END_TEST
+
 /* -- Hostile files ---------------------------------------------------------------------
  */
 
@@ -361,4 +403,5 @@ HS_SUITE("symbols", functions_lines_and_inlined_calls_are_named,
 	 a_stripped_file_names_what_it_exports,
 	 exported_names_of_libc_are_those_that_nm_prints,
 	 a_slot_of_the_plt_is_named_after_its_function, frames_that_have_a_name_keep_it,
-	 the_same_input_gives_the_same_tables, damaged_files_neither_crash_nor_hang)
+	 the_same_input_gives_the_same_tables, a_cache_changes_nothing_but_the_work,
+	 damaged_files_neither_crash_nor_hang)

@@ -269,12 +269,14 @@ static void name_frames(struct hs_pipeline *p)
 		.exes = p->options.exes,
 		.sysroots = p->options.sysroots,
 		.debug_dirs = p->options.debug_dirs,
+		.cache = hs_symbol_cache_new(),
 		.progress = hs_progress,
 	};
 	for (size_t i = 0; i < p->inputs.n; i++) {
 		hs_progress_task("naming frames of %s", p->inputs.at[i].id);
 		hs_symbolize(p->inputs.at[i].profile, &options);
 	}
+	hs_symbol_cache_free(options.cache);
 }
 
 static struct hs_findings *analyze(const struct hs_target *targets, size_t n)
