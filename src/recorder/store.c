@@ -41,6 +41,14 @@ static bool beyond_bound(const struct rc_store *s, uint64_t pages)
 	return s->max_size && end > s->max_size / HS_WIRE_PAGE;
 }
 
+/* Unless others have reserved more in the meantime: then it stays a hole. */
+static void give_back(struct rc_store *s, uint64_t page, uint64_t pages)
+{
+	uint64_t end = page + pages;
+	__atomic_compare_exchange_n(&s->header->end_page, &end, page, false,
+				    __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
+}
+
 /* Reserve pages for a section of NEEDED bytes, and have the disk promise them. */
 static struct hs_error *open_section(struct rc_store *s, uint32_t tag, uint64_t needed)
 {
@@ -55,8 +63,11 @@ static struct hs_error *open_section(struct rc_store *s, uint32_t tag, uint64_t 
 		return hs_error("the capture's header is damaged (end_page)");
 	if (fallocate(s->fd, 0, (off_t)(page * HS_WIRE_PAGE),
 		      (off_t)(pages * HS_WIRE_PAGE)) &&
-	    errno != EOPNOTSUPP && errno != ENOSYS)
-		return write_error(errno);
+	    errno != EOPNOTSUPP && errno != ENOSYS) {
+		int err = errno;
+		give_back(s, page, pages);
+		return write_error(err);
+	}
 	struct hs_wire_section section = {.magic = HS_WIRE_SECTION_MAGIC,
 					  .tag = HS_WIRE_RECORDS,
 					  .header_size = sizeof(section),
