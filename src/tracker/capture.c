@@ -122,9 +122,9 @@ static int create(void)
 	return -1;
 }
 
-bool tr_capture_open(bool forked)
+bool tr_capture_open(uint32_t flags)
 {
-	struct hs_wire_header *parent = forked ? tr_header : NULL;
+	struct hs_wire_header *parent = flags & HS_WIRE_FORKED ? tr_header : NULL;
 	memset(&file, 0, sizeof(file));
 	tr_identity_start(parent ? parent->id : NULL);
 	int fd = create();
@@ -142,6 +142,6 @@ bool tr_capture_open(bool forked)
 	file.used = 1;
 	h->end_page = FIRST_WINDOW_PAGES;
 	tr_header = h; /* tr_stamp() needs it */
-	tr_identity_fill(h, forked);
+	tr_identity_fill(h, flags);
 	return true;
 }

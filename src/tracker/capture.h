@@ -15,10 +15,11 @@ extern TR_HIDDEN struct hs_wire_header *tr_header;
 
 /*
  * Create the capture of this process; see identity.c for its name and the
- * header's content.  Returns false if that cannot be done: the process is
- * then not recorded.  Called once per process image and after a fork.
+ * header's content.  FLAGS: HS_WIRE_FORKED, HS_WIRE_ATTACHED.  Returns false if that
+ * cannot be done: the process is then not recorded.  Called once per process image and
+ * after a fork.
  */
-TR_HIDDEN bool tr_capture_open(bool forked);
+TR_HIDDEN bool tr_capture_open(uint32_t flags);
 
 /*
  * A fresh events section of PAGES pages, header zeroed except for `section`,

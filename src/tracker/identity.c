@@ -15,6 +15,7 @@
 
 #include "config.h"
 #include "src/tracker/capture.h"
+#include "src/tracker/select.h"
 #include "src/tracker/state.h"
 
 #define DEFAULT_DIR      "heapsnap_reports"
@@ -30,7 +31,6 @@ extern void *__libc_stack_end;
  * needs to know.
  */
 static struct {
-	bool known;
 	char dir[3072]; /* absolute, not expanded */
 	uint64_t max_disk;
 	bool keep_log;
@@ -83,18 +83,9 @@ static char safe(char c, bool first)
 
 static void name_self(void)
 {
-	char exe[4096];
-	const char *name = tr_argv()[0] ? tr_base_name(tr_argv()[0]) : "";
-	if (*name == '-') /* a login shell */
-		name++;
-	if (!*name && sys_readlink("/proc/self/exe", exe, sizeof(exe)) > 0)
-		name = tr_base_name(exe);
-	if (!*name)
-		name = "program";
-	size_t n = 0;
-	for (; n < MAX_NAME && name[n]; n++)
-		self.name[n] = name[n];
-	self.name[n] = '\0';
+	char *p = self.name;
+	self.name[0] = '\0';
+	tr_append(&p, self.name + sizeof(self.name), tr_process_name());
 }
 
 static void append_safe(char **pos, const char *end, const char *s)
@@ -105,14 +96,11 @@ static void append_safe(char **pos, const char *end, const char *s)
 	}
 }
 
-static void read_settings(void)
+void tr_identity_settings(void)
 {
 	const char *dir = tr_env("HEAPSNAP_DIR"), *max = tr_env("HEAPSNAP_MAX_DISK");
 	const char *keep = tr_env("HEAPSNAP_KEEP_LOG");
 	char *p = settings.dir, *end = settings.dir + sizeof(settings.dir);
-	if (settings.known)
-		return;
-	settings.known = true;
 	if (!dir || !*dir)
 		dir = DEFAULT_DIR;
 	if (*dir != '/' && sys_getcwd(p, sizeof(settings.dir)) > 0) {
@@ -123,6 +111,7 @@ static void read_settings(void)
 	if (!max || !tr_parse_size(max, &settings.max_disk) || !settings.max_disk)
 		settings.max_disk = DEFAULT_MAX_DISK;
 	settings.keep_log = keep && *keep == '1';
+	tr_select_start(tr_env("HEAPSNAP_MODULES"));
 }
 
 /* The directory with %p, %n and %h expanded. */
@@ -165,7 +154,6 @@ void tr_identity_start(const uint8_t *parent_id)
 	memset(self.parent_id, 0, sizeof(self.parent_id));
 	if (parent_id)
 		memcpy(self.parent_id, parent_id, sizeof(self.parent_id));
-	read_settings();
 	name_self();
 	name_dir();
 	make_dirs();
@@ -264,7 +252,7 @@ static void put_records(uint8_t *p, const uint8_t *end)
 		   size < sizeof(text) ? size : sizeof(text));
 }
 
-void tr_identity_fill(struct hs_wire_header *h, bool forked)
+void tr_identity_fill(struct hs_wire_header *h, uint32_t flags)
 {
 	h->version = HS_WIRE_VERSION;
 	h->word_size = 8;
@@ -277,8 +265,7 @@ void tr_identity_fill(struct hs_wire_header *h, bool forked)
 	h->pid_ns = sys_inode("/proc/self/ns/pid");
 	h->start_ticks = start_ticks();
 	memcpy(h->parent_id, self.parent_id, sizeof(h->parent_id));
-	h->flags = (forked ? HS_WIRE_FORKED : 0) |
-		   (settings.keep_log ? HS_WIRE_KEEP_LOG : 0);
+	h->flags = flags | (settings.keep_log ? HS_WIRE_KEEP_LOG : 0);
 	h->state = HS_WIRE_LIVE;
 	put_records((uint8_t *)h + sizeof(*h), (uint8_t *)h + HS_WIRE_PAGE);
 	h->start_ns = sys_realtime_ns();

@@ -7,9 +7,12 @@
 #include "src/tracker/sys.h"
 #include "src/wire.h"
 
+/* Read the environment; once, before all else. */
+TR_HIDDEN void tr_identity_settings(void);
+
 /*
- * Read what names the capture: HEAPSNAP_DIR, the process's name and pid; make
- * the directory.  PARENT_ID: the capture this process was forked from, or NULL.
+ * Put together what names the capture: the folder, the process's name and pid; make
+ * the folder.  PARENT_ID: the capture this process was forked from, or NULL.
  */
 TR_HIDDEN void tr_identity_start(const uint8_t *parent_id);
 
@@ -19,7 +22,7 @@ TR_HIDDEN void tr_identity_path(char *path, size_t size, unsigned attempt);
 /* HEAPSNAP_MAX_DISK in bytes. */
 TR_HIDDEN uint64_t tr_identity_max_disk(void);
 
-/* Fill the header page; the magic goes last. */
-TR_HIDDEN void tr_identity_fill(struct hs_wire_header *h, bool forked);
+/* Fill the header page; FLAGS are HS_WIRE_*; the magic goes last. */
+TR_HIDDEN void tr_identity_fill(struct hs_wire_header *h, uint32_t flags);
 
 #endif /* TR_IDENTITY_H */

@@ -10,7 +10,9 @@
 #include <stdlib.h>
 
 #include "src/tracker/capture.h"
+#include "src/tracker/identity.h"
 #include "src/tracker/modules.h"
+#include "src/tracker/select.h"
 #include "src/tracker/stacks.h"
 #include "src/tracker/state.h"
 #include "src/tracker/unwind.h"
@@ -23,7 +25,7 @@ bool tr_clock_is_tsc;
 static pthread_key_t thread_key;
 static bool have_key;
 
-static bool open_capture(bool forked)
+static bool open_capture(uint32_t flags)
 {
 	bool wiped = true;
 	tr_pid = sys_getpid();
@@ -33,9 +35,17 @@ static bool open_capture(bool forked)
 	 * Without MADV_WIPEONFORK a child would write into its parent's chunks:
 	 * better no recording at all (Linux before 4.14).
 	 */
-	bool ok = tr_streams_start(&wiped) && wiped && tr_capture_open(forked);
-	__atomic_store_n(&tr_state, ok ? TR_ON : TR_DEAD, __ATOMIC_RELEASE);
-	return ok;
+	return tr_streams_start(&wiped) && wiped && tr_capture_open(flags);
+}
+
+/* Begin, unless this process is not selected; we are TR_STARTING. */
+static bool begin(uint32_t flags)
+{
+	enum tr_state state = TR_WAITING;
+	if (tr_selected())
+		state = open_capture(flags) ? TR_ON : TR_DEAD;
+	__atomic_store_n(&tr_state, state, __ATOMIC_RELEASE);
+	return state == TR_ON;
 }
 
 bool tr_start(void)
@@ -43,12 +53,15 @@ bool tr_start(void)
 	enum tr_state state = __atomic_load_n(&tr_state, __ATOMIC_ACQUIRE);
 	if (TR_LIKELY(state == TR_ON))
 		return true;
-	if (state != TR_UNBORN)
+	if (state != TR_UNBORN && (state != TR_WAITING || !tr_select_due()))
 		return false;
+	bool first = state == TR_UNBORN;
 	if (!__atomic_compare_exchange_n(&tr_state, &state, TR_STARTING, false,
 					 __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
 		return state == TR_ON;
-	return open_capture(false);
+	if (first)
+		tr_identity_settings();
+	return begin(first ? 0 : HS_WIRE_ATTACHED);
 }
 
 bool tr_start_forked(void)
@@ -60,7 +73,7 @@ bool tr_start_forked(void)
 	tr_epoch = 0;
 	tr_stacks_restart();
 	tr_unwind_forget(); /* so that modules are told of again */
-	return open_capture(true);
+	return begin(HS_WIRE_FORKED);
 }
 
 void tr_life_watch_thread(struct tr_stream *s)

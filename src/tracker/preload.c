@@ -9,12 +9,15 @@
  * given back, its beginning after it was obtained.
  */
 #include <errno.h>
+#include <linux/prctl.h>
+#include <pthread.h>
 #include <string.h>
 
 #include "src/tracker/emit.h"
 #include "src/tracker/life.h"
 #include "src/tracker/modules.h"
 #include "src/tracker/real.h"
+#include "src/tracker/select.h"
 #include "src/tracker/stacks.h"
 
 #define HOOK TR_HIDDEN
@@ -193,6 +196,37 @@ int dlclose(void *handle)
 {
 	int ret = tr_real.dlclose(handle);
 	tr_modules_check_unloaded();
+	return ret;
+}
+
+static void renamed(uintptr_t sp)
+{
+	struct tr_stream *s = tr_enter(sp);
+	if (s) {
+		tr_stream_name(s);
+		tr_leave(s);
+	} else {
+		tr_select_renamed();
+	}
+}
+
+/* Declared variadic by libc; it takes five words wherever it is called. */
+TR_EXPORT int prctl(int option, unsigned long a, unsigned long b, unsigned long c,
+		    unsigned long d);
+int prctl(int option, unsigned long a, unsigned long b, unsigned long c, unsigned long d)
+{
+	int ret = tr_real.prctl(option, a, b, c, d);
+	if (option == PR_SET_NAME && ret == 0)
+		renamed((uintptr_t)__builtin_frame_address(0));
+	return ret;
+}
+
+TR_EXPORT int pthread_setname_np(pthread_t thread, const char *name);
+int pthread_setname_np(pthread_t thread, const char *name)
+{
+	int ret = tr_real.pthread_setname_np(thread, name);
+	if (ret == 0 && pthread_equal(thread, pthread_self()))
+		renamed((uintptr_t)__builtin_frame_address(0));
 	return ret;
 }
 

@@ -58,6 +58,8 @@ static void resolve(void);
 #define FALLBACK_valloc             ((void)n, NULL)
 #define FALLBACK_pvalloc            ((void)n, NULL)
 #define FALLBACK_malloc_usable_size ((void)p, 0)
+#define FALLBACK_prctl              ((void)o, (void)a, (void)b, (void)c, (void)d, -1)
+#define FALLBACK_pthread_setname_np ((void)t, (void)s, 22 /* EINVAL */)
 #define FALLBACK_dlclose            ((void)p, -1)
 #define FALLBACK__exit              (void)n
 #define FALLBACK__Exit              (void)n
@@ -74,6 +76,10 @@ FIRST(void *, valloc, (size_t n), (n))
 FIRST(void *, pvalloc, (size_t n), (n))
 FIRST(size_t, malloc_usable_size, (void *p), (p))
 FIRST(int, dlclose, (void *p), (p))
+FIRST(int, prctl,
+      (int o, unsigned long a, unsigned long b, unsigned long c, unsigned long d),
+      (o, a, b, c, d))
+FIRST(int, pthread_setname_np, (unsigned long t, const char *s), (t, s))
 FIRST(void, _exit, (int n), (n))
 FIRST(void, _Exit, (int n), (n))
 FIRST(void, quick_exit, (int n), (n))
@@ -90,6 +96,8 @@ struct tr_real tr_real = {
 	.pvalloc = first_pvalloc,
 	.malloc_usable_size = first_malloc_usable_size,
 	.dlclose = first_dlclose,
+	.prctl = first_prctl,
+	.pthread_setname_np = first_pthread_setname_np,
 	._exit = first__exit,
 	._Exit = first__Exit,
 	.quick_exit = first_quick_exit,
@@ -141,6 +149,8 @@ static void resolve(void)
 	FIND(pvalloc);
 	FIND(malloc_usable_size);
 	FIND(dlclose);
+	FIND(prctl);
+	FIND(pthread_setname_np);
 	FIND(_exit);
 	FIND(_Exit);
 	FIND(quick_exit);

@@ -8,6 +8,7 @@
 
 enum tr_state {
 	TR_UNBORN,   /* no hook was called yet */
+	TR_WAITING,  /* not selected (yet): see select.h */
 	TR_STARTING, /* one thread opens the capture; others go unrecorded */
 	TR_ON,
 	TR_DEAD, /* the capture could not be opened: hooks only pass calls on */

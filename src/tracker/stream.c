@@ -122,17 +122,24 @@ static struct tr_stream *new_stream(unsigned level)
 	return s;
 }
 
+void tr_stream_name(struct tr_stream *s)
+{
+	char name[16];
+	sys_thread_name(name);
+	if (!memcmp(name, s->name, sizeof(name)))
+		return;
+	memcpy(s->name, name, sizeof(name));
+	tell_thread(s);
+}
+
 void tr_stream_retire(void *stream)
 {
 	struct tr_stream *s = stream;
 	if (!s->alive || s->level) /* zeroed by a fork in the meantime */
 		return;
-	char name[16];
-	sys_thread_name(name);
-	if (memcmp(name, s->name, sizeof(name)) && s->ready) {
+	if (s->ready) {
 		s->ready = false;
-		memcpy(s->name, name, sizeof(name));
-		tell_thread(s);
+		tr_stream_name(s);
 		s->ready = true;
 	}
 	/* The thread may go on allocating: it is reused when the kernel knows it no more.

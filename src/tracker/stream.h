@@ -85,6 +85,9 @@ static inline void tr_leave(struct tr_stream *s)
 /* The stream that the calling thread is inside of. */
 TR_HIDDEN struct tr_stream *tr_current_stream(void);
 
+/* Tell of the calling thread's name, if it changed; S was entered. */
+TR_HIDDEN void tr_stream_name(struct tr_stream *s);
+
 /* The thread is about to end: its stream may serve another once it is gone. */
 TR_HIDDEN void tr_stream_retire(void *stream);
 

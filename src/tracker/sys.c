@@ -164,6 +164,22 @@ void sys_thread_name(char name[16])
 	SYS2(SYS_prctl, PR_GET_NAME, name);
 }
 
+void sys_process_name(char name[16])
+{
+	if (sys_gettid() == sys_getpid()) {
+		sys_thread_name(name);
+		return;
+	}
+	long fd = sys_open("/proc/self/comm", O_RDONLY, 0);
+	long n = fd < 0 ? 0 : sys_read((int)fd, name, 15);
+	if (fd >= 0)
+		sys_close((int)fd);
+	n = n < 0 ? 0 : n;
+	name[n] = '\0';
+	if (n && name[n - 1] == '\n')
+		name[n - 1] = '\0';
+}
+
 bool sys_on_alternate_stack(void)
 {
 	stack_t ss;

@@ -57,8 +57,9 @@ uint32_t sys_gettid(void);
 /* Has thread TID of process PID ended? */
 bool sys_thread_gone(uint32_t pid, uint32_t tid);
 
-/* Name of the calling thread, 16 bytes with its NUL. */
+/* Name of the calling thread, and of the process's first; 16 bytes with its NUL. */
 void sys_thread_name(char name[16]);
+void sys_process_name(char name[16]);
 
 /* Is the calling thread on its alternate signal stack? */
 bool sys_on_alternate_stack(void);
