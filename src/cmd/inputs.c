@@ -1,0 +1,244 @@
+/* SPDX-License-Identifier: MIT */
+
+/* Finding captures and profiles, and reading them. */
+#include "src/cmd/inputs.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "formats/format.h"
+#include "src/build.h"
+#include "src/cmd/output.h"
+#include "src/cmd/progress.h"
+#include "src/cursor.h"
+#include "src/file.h"
+#include "src/log.h"
+#include "src/names.h"
+#include "src/out.h"
+
+#define CAPTURE_SUFFIX ".hsnap"
+
+static bool has_capture_suffix(const char *name)
+{
+	size_t n = strlen(name), m = strlen(CAPTURE_SUFFIX);
+	return n > m && !strcmp(name + n - m, CAPTURE_SUFFIX);
+}
+
+char *hs_capture_stem(const char *path)
+{
+	size_t n = strlen(path) - (has_capture_suffix(path) ? strlen(CAPTURE_SUFFIX) : 0);
+	return hs_xasprintf("%.*s", (int)n, path);
+}
+
+static bool id_is_taken(const struct hs_inputs *in, const char *id)
+{
+	for (size_t i = 0; i < in->list.n; i++)
+		if (!strcmp(in->list.at[i].id, id))
+			return true;
+	return false;
+}
+
+/* Captures of the same name in two directories are told apart by a number. */
+static char *unique_id(const struct hs_inputs *in, const char *path)
+{
+	char *stem = hs_capture_stem(hs_base_name(path));
+	char *id = hs_xstrdup(stem);
+	for (unsigned k = 2; id_is_taken(in, id); k++) {
+		free(id);
+		id = hs_xasprintf("%s~%u", stem, k);
+	}
+	free(stem);
+	return id;
+}
+
+static struct hs_error *not_known(const char *path)
+{
+	struct hs_out names;
+	hs_out_init(&names, -1);
+	for (const struct hs_format *const *f = hs_formats; *f; f++)
+		if ((*f)->read)
+			hs_printf(&names, "%s%s", names.n ? ", " : "", (*f)->name);
+	char *list = hs_out_take(&names, NULL);
+	struct hs_error *err =
+		hs_error("%s is not a capture or profile heapsnap knows; known "
+			 "formats: %s",
+			 path, list);
+	free(list);
+	return err;
+}
+
+static void set_identity(struct hs_builder *b, const char *id,
+			 const struct hs_format *format)
+{
+	struct hs_process_info *process = hs_build_process(b);
+	process->id = hs_build_cstring(b, id);
+	if (!process->name.i)
+		process->name = process->id;
+	if (!process->source.i)
+		process->source = hs_build_cstring(b, format->name);
+}
+
+/* Read FILE as FORMAT. */
+static struct hs_error *read_profile(const struct hs_file *file, const char *path,
+				     const char *id, const struct hs_format *format,
+				     struct hs_profile **ret)
+{
+	struct hs_builder *b = hs_build_new();
+	struct hs_cursor bytes = hs_cursor(file->data, file->size, path);
+	bytes.truncated = file->truncated;
+	struct hs_error *err = format->read(&bytes, b);
+	if (err) {
+		hs_build_free(b);
+		return err;
+	}
+	if (file->truncated) {
+		hs_build_process(b)->complete = false;
+		hs_build_warn(b,
+			      "the compressed file ends early; read as far as it goes");
+	}
+	set_identity(b, id, format);
+	*ret = hs_build_seal(b);
+	return NULL;
+}
+
+/* What a directory holds besides captures is passed over in silence. */
+enum origin { NAMED, FOUND };
+
+static struct hs_error *read_file(struct hs_inputs *in, const char *path,
+				  enum origin origin, struct hs_input *input)
+{
+	struct hs_file file;
+	struct hs_error *err = hs_file_open(path, 0, &file);
+	bool silent = origin == FOUND && !has_capture_suffix(path);
+	if (err)
+		return silent ? (hs_error_free(err), NULL) : err;
+	enum hs_match match;
+	const struct hs_format *format =
+		hs_format_guess(file.data, file.size, hs_base_name(path), &match);
+	if (silent && (!format || match < HS_MATCH_LIKELY))
+		format = NULL;
+	else if (!file.size)
+		err = hs_error("%s is empty: nothing was recorded, or the disk was full; "
+			       "record again",
+			       path);
+	else if (!format || !format->read)
+		err = not_known(path);
+	if (!err && format && format->read) {
+		input->id = unique_id(in, path);
+		hs_progress_task("reading %s", input->id);
+		err = read_profile(&file, path, input->id, format, &input->profile);
+		if (err)
+			free(HS_TAKE(input->id));
+	}
+	hs_file_close(&file);
+	return err;
+}
+
+static bool is_read_already(const struct hs_inputs *in, const struct stat *st)
+{
+	for (size_t i = 0; i < in->list.n; i++)
+		if (in->list.at[i].dev == st->st_dev && in->list.at[i].ino == st->st_ino)
+			return true;
+	return false;
+}
+
+static void add_file(struct hs_inputs *in, const char *path, const struct stat *st,
+		     enum origin origin)
+{
+	if (is_read_already(in, st))
+		return;
+	struct hs_input input = {.dev = st->st_dev, .ino = st->st_ino};
+	struct hs_error *err = read_file(in, path, origin, &input);
+	if (err)
+		hs_array_push(&in->errors, err);
+	if (!input.profile)
+		return;
+	input.path = hs_xstrdup(path);
+	hs_array_push(&in->list, input);
+}
+
+/* Temporary files of the recorder and of this program begin with a dot. */
+static int is_visible(const struct dirent *entry)
+{
+	return entry->d_name[0] != '.';
+}
+
+/* The order of bytes: alphasort() asks the locale. */
+static int compare_names(const struct dirent **a, const struct dirent **b)
+{
+	return strcmp((*a)->d_name, (*b)->d_name);
+}
+
+static void add_dir(struct hs_inputs *in, const char *dir)
+{
+	struct dirent **entries;
+	int n = scandir(dir, &entries, is_visible, compare_names);
+	if (n < 0) {
+		hs_array_push(&in->errors, hs_error("cannot read the directory %s: %s",
+						    dir, strerror(errno)));
+		return;
+	}
+	size_t before = in->list.n + in->errors.n;
+	for (int i = 0; i < n; i++) {
+		char *path = hs_path_join(dir, entries[i]->d_name);
+		struct stat st;
+		if (stat(path, &st) == 0 && S_ISREG(st.st_mode))
+			add_file(in, path, &st, FOUND);
+		free(path);
+		free(entries[i]);
+	}
+	free(entries);
+	if (in->list.n + in->errors.n == before)
+		hs_array_push(
+			&in->errors,
+			hs_error("%s holds no capture; 'heapsnap run -o %s -- PROGRAM' "
+				 "records one",
+				 dir, dir));
+}
+
+void hs_inputs_add(struct hs_inputs *in, const char *path)
+{
+	struct stat st;
+	if (stat(path, &st) != 0)
+		hs_array_push(
+			&in->errors,
+			hs_error("cannot read %s: %s; name a capture, or a directory "
+				 "that 'heapsnap run -o' wrote",
+				 path, strerror(errno)));
+	else if (S_ISDIR(st.st_mode))
+		add_dir(in, path);
+	else
+		add_file(in, path, &st, NAMED);
+}
+
+struct hs_error *hs_inputs_settle(struct hs_inputs *in)
+{
+	struct hs_error *ret = NULL;
+	if (!in->list.n && in->errors.n == 1)
+		return HS_TAKE(in->errors.at[0]);
+	for (size_t i = 0; i < in->errors.n; i++) {
+		const char *message = hs_error_message(in->errors.at[i]);
+		if (in->list.n)
+			hs_log_warning("left out: %s", message);
+		else
+			hs_log_error("%s", message);
+	}
+	if (!in->list.n)
+		ret = hs_error("nothing could be read");
+	return ret;
+}
+
+void hs_inputs_deinit(struct hs_inputs *in)
+{
+	for (size_t i = 0; i < in->list.n; i++) {
+		hs_profile_free(in->list.at[i].profile);
+		free(in->list.at[i].path);
+		free(in->list.at[i].id);
+	}
+	for (size_t i = 0; i < in->errors.n; i++)
+		hs_error_free(in->errors.at[i]);
+	hs_array_free(&in->list);
+	hs_array_free(&in->errors);
+}
