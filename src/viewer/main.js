@@ -134,6 +134,7 @@ class App {
 			addEventListener('beforeprint', () => {
 				document.documentElement.dataset.theme = this.flame.theme = 'light';
 				this.flame.draw();
+				this.showLegend();
 			});
 			addEventListener('afterprint', apply);
 		}
@@ -150,8 +151,17 @@ class App {
 
 	change(what, replace = false) {
 		Object.assign(this.state, what);
-		history[replace ? 'replaceState' : 'pushState'](null, '', formatHash(this.state, this.processIds, this.bySize[0]));
+		// Browsers refuse to write the address at every key of a fast typist.
+		clearTimeout(this.saving);
+		if (replace)
+			this.saving = setTimeout(() => this.save('replaceState'), 300);
+		else
+			this.save('pushState');
 		this.apply(what);
+	}
+
+	save(how) {
+		history[how](null, '', formatHash(this.state, this.processIds, this.bySize[0]));
 	}
 
 	restore() {

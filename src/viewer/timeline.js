@@ -65,13 +65,14 @@ export class Timeline {
 			return;
 		}
 		const rss = this.process.rss;
-		this.last = Math.max(data.time[data.n - 1], 1);
+		// The peak may lie behind the last snapshot.
+		this.last = Math.max(data.time[data.n - 1], this.process.peak_us || 0, 1);
 		this.top = Math.max(1, ...data.heap, ...data.peak, ...(rss ? data.rss : [])) * 1.04;
 		const base = this.y(0).toFixed(1);
 		const heap = this.path(data.heap);
 		this.cursor = svg('line', { class: 'cursor', y1: TOP, y2: base, x1: -9, x2: -9 });
 		const chart = svg('svg', { width: this.width, height: HEIGHT, 'aria-hidden': 'true' }, ...this.axes(base),
-			svg('path', { class: 'heaparea', d: `${heap}L${this.x(this.last).toFixed(1)} ${base}L${this.x(data.time[0]).toFixed(1)} ${base}Z` }),
+			svg('path', { class: 'heaparea', d: `${heap}L${this.x(data.time[data.n - 1]).toFixed(1)} ${base}L${this.x(data.time[0]).toFixed(1)} ${base}Z` }),
 			svg('path', { class: 'heap', d: heap }),
 			...(rss ? [svg('path', { class: 'rss', d: this.path(data.rss) })] : []), ...this.peak(), this.cursor);
 		box.replaceChildren(chart);
@@ -98,7 +99,7 @@ export class Timeline {
 
 	peak() {
 		const { process, data } = this;
-		if (!(process.peak_us >= 0) || process.peak_us > this.last)
+		if (!(process.peak_us >= 0))
 			return [];
 		const x = this.x(process.peak_us).toFixed(1);
 		const y = this.y(Math.max(...data.peak, ...data.heap)).toFixed(1);

@@ -268,11 +268,16 @@ function mix(h, k) {
 	return h ^ h >>> 13;
 }
 
+const hashes = new WeakMap(); // by report: computed once
+
 function functionHashes(report) {
+	if (hashes.has(report))
+		return hashes.get(report);
 	const { functions, names, modules } = report;
 	const hash = new Int32Array(functions.n);
 	for (let i = 0; i < functions.n; i++)
 		hash[i] = hashText(hashText(0x811c9dc5, names[functions.name[i]]), '\0' + modules[2 * functions.module[i]]);
+	hashes.set(report, hash);
 	return hash;
 }
 

@@ -104,6 +104,17 @@ export function pageTests(dir) {
 			assert.equal(await total(page), 9000);
 			await close(page);
 		}],
+		['each view has the total that the JSON of the same capture tells', async browser => {
+			const { totals } = JSON.parse(readFileSync(`${dir}/real.json`, 'utf8')).processes[0];
+			const page = await open(browser, `${dir}/real.html`);
+			for (const [name, bytes] of [['peak', totals.peak_bytes], ['live', totals.live_bytes], ['allocated', totals.allocated_bytes]]) {
+				await view(page, name);
+				assert.equal(await total(page), bytes, name);
+			}
+			await page.click('button[data-value=blocks]');
+			assert.equal(await page.getAttribute(hook('total'), 'data-blocks'), String(totals.allocations));
+			await close(page);
+		}],
 		['a search tells the bytes of what matches, in the view', async browser => {
 			const page = await open(browser, known);
 			for (const [name, query, bytes] of [['peak', 'alpha', 3400], ['peak', 'nothing', 0], ['allocated', 'beta', 7000], ['live', '/^gam+a$/', 2000]]) {
@@ -267,6 +278,15 @@ export function pageTests(dir) {
 				return colors.size > 20 && { visited: Number(host.dataset.visited), drawn: Number(host.dataset.drawn) };
 			});
 			assert(seen.visited < 200 && seen.drawn > 10 && seen.drawn <= seen.visited + 10, JSON.stringify(seen));
+			await close(page);
+		}],
+		['the peak is marked at its time', async browser => {
+			const page = await open(browser, server);
+			const circle = await page.locator('[data-hs=timeline] circle').boundingBox();
+			const chart = await page.locator('[data-hs=timeline] svg').boundingBox();
+			// 170 of 240 steps
+			const share = (circle.x + circle.width / 2 - chart.x - 58) / (chart.width - 58 - 8);
+			assert(Math.abs(share - 170 / 240) < 0.01, `${share}`);
 			await close(page);
 		}],
 		['it prints', async browser => {
