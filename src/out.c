@@ -4,6 +4,7 @@
 #include "src/out.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -16,6 +17,13 @@ void hs_out_init(struct hs_out *out, int fd)
 	*out = (struct hs_out){.fd = fd};
 }
 
+/* A terminal or pipe that somebody else made non-blocking is slow, not broken. */
+static bool wait_until_writable(int fd)
+{
+	struct pollfd p = {.fd = fd, .events = POLLOUT};
+	return poll(&p, 1, -1) >= 0 || errno == EINTR;
+}
+
 static void flush(struct hs_out *out)
 {
 	for (size_t done = 0; done < out->n && !out->err;) {
@@ -23,7 +31,8 @@ static void flush(struct hs_out *out)
 		if (r >= 0) {
 			done += (size_t)r;
 			out->written += (uint64_t)r;
-		} else if (errno != EINTR) {
+		} else if (errno != EINTR &&
+			   (errno != EAGAIN || !wait_until_writable(out->fd))) {
 			out->err = errno;
 		}
 	}
