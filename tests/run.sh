@@ -65,7 +65,7 @@ wait_for()
 	done
 }
 
-plan 49
+plan 51
 
 # The program's own status.
 for code in 0 3 126 127 255; do
@@ -97,6 +97,8 @@ run -o two sh -c 'sh -c : ; exec sh -c :'
 is "forked and executed programs have captures of their own" "$(captures two)" 3
 HEAPSNAP_DIR=fromenv run sh -c :
 is "HEAPSNAP_DIR is honoured" "$(captures fromenv)" 1
+HEAPSNAP_DIR='of %n' run sh -c :
+is "and %n in it is the program's name" "$(captures 'of sh')" 1
 run -o 'a%b %p' sh -c :
 is "percent signs and spaces in a directory's name are themselves" \
 	"$(captures 'a%b %p')" 1
@@ -207,6 +209,9 @@ run -q -o both sh -c 'sleep 0.2; exit 4'
 wait
 is "two runs may share a directory" "$status $(cat first)" "4 3"
 is "and each process has its capture" "$(captures both)" 4
+run -o on sh -c 'setsid sleep 3 >/dev/null 2>&1 & sleep 0.5; exit 2'
+is "it does not wait for processes that go on, and tells of them" \
+	"$status $(grep -c 'go on' err)" "2 1"
 is "no temporary file and no socket stays" "$(find both -name '.?*')" ""
 
 # What is refused.

@@ -9,9 +9,36 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 
+#include "src/out.h"
+
 #define ROOM_BYTES (1 << 20)
+
+char *hs_expand_dir(const char *pattern, const char *path)
+{
+	struct hs_out out;
+	struct utsname host;
+	const char *slash = strrchr(path, '/');
+	hs_out_init(&out, -1);
+	for (const char *p = pattern; *p; p++) {
+		if (*p != '%' || !p[1]) {
+			hs_putc(&out, *p);
+			continue;
+		}
+		p++;
+		if (*p == 'n')
+			hs_puts(&out, slash ? slash + 1 : path);
+		else if (*p == 'h')
+			hs_puts(&out, uname(&host) ? "localhost" : host.nodename);
+		else if (*p == 'p')
+			hs_printf(&out, "%d", (int)getpid());
+		else if (*p == '%')
+			hs_putc(&out, '%');
+	}
+	return hs_out_take(&out, NULL);
+}
 
 static struct hs_error *cannot_use(const char *dir, const char *why)
 {

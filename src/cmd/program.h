@@ -19,6 +19,12 @@ HS_MUST_USE struct hs_error *hs_program_find(const char *name, struct hs_program
 void hs_program_deinit(struct hs_program *program);
 
 /*
+ * HEAPSNAP_DIR's %n, %h and %p as one directory for the whole run of the
+ * program PATH: its name, the host's, our own pid.  The caller frees.
+ */
+char *hs_expand_dir(const char *pattern, const char *path);
+
+/*
  * Make DIR, which may exist, and see that files can be made in it and have
  * room.  Returns its absolute path, owned by the caller.
  */

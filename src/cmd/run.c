@@ -5,6 +5,7 @@
  * report at its end.  What it must never do is to stand in the program's way:
  * from the moment it runs, everything that fails is told and nothing more.
  */
+#include <dirent.h>
 #include <poll.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -53,7 +54,8 @@ static const struct hs_option options[] = {
 };
 
 struct settings {
-	const char *dir, *interval, *max_disk;
+	const char *dir; /* -o, or NULL: that of the environment */
+	const char *interval, *max_disk;
 	bool quiet, keep_log, report;
 	char **argv; /* the program's */
 	uint64_t interval_ns, max_disk_bytes;
@@ -69,7 +71,6 @@ static const char *from_environment(const char *name, const char *otherwise)
 static void read_environment(struct settings *s)
 {
 	const char *keep = from_environment("HEAPSNAP_KEEP_LOG", "0");
-	s->dir = from_environment("HEAPSNAP_DIR", DEFAULT_DIR);
 	s->interval = from_environment("HEAPSNAP_INTERVAL", DEFAULT_INTERVAL);
 	s->max_disk = from_environment("HEAPSNAP_MAX_DISK", DEFAULT_MAX_DISK);
 	s->keep_log = !strcmp(keep, "1");
@@ -140,9 +141,13 @@ static struct hs_error *make_plan(const struct settings *s, struct plan *p)
 	struct hs_error *err = hs_program_find(s->argv[0], &p->program);
 	if (!err)
 		err = hs_place_find(&p->place);
-	if (!err)
-		err = hs_output_dir(s->dir, &p->dir);
-	return err;
+	if (err)
+		return err;
+	HS_CLEANUP(hs_freep)
+	char *dir = s->dir ? hs_xstrdup(s->dir)
+			   : hs_expand_dir(from_environment("HEAPSNAP_DIR", DEFAULT_DIR),
+					   p->program.path);
+	return hs_output_dir(dir, &p->dir);
 }
 
 /* Ours before the user's; a sanitizer's library insists on being the first. */
@@ -208,6 +213,20 @@ static int end_of(struct hs_launch *l, struct hs_recording *r)
 	return exited ? end.si_status : 128 + end.si_status;
 }
 
+/* Are the captures of this run all that the directory has? */
+static bool has_only(const char *path, size_t n)
+{
+	DIR *dir = opendir(path);
+	size_t found = 0;
+	for (struct dirent *e; dir && (e = readdir(dir));) {
+		const char *ending = strrchr(e->d_name, '.');
+		found += ending && !strcmp(ending, ".hsnap");
+	}
+	if (dir)
+		closedir(dir);
+	return found == n;
+}
+
 static struct hs_error *report(const struct settings *s, const struct plan *p,
 			       const struct hs_recording *r)
 {
@@ -219,6 +238,9 @@ static struct hs_error *report(const struct settings *s, const struct plan *p,
 	struct hs_error *err = hs_pipeline_open(paths, &pipeline, &all);
 	if (!err)
 		err = hs_pipeline_write_each(all);
+	/* The report on a directory is on all of it, or it would mislead. */
+	if (!err && has_only(p->dir, r->names.n))
+		err = hs_pipeline_write_dir(all, p->dir);
 	if (!err && !s->quiet) {
 		bool color = hs_want_color(HS_COLOR_AUTO, STDERR_FILENO);
 		HS_CLEANUP(hs_freep) char *text = hs_pipeline_summary(all, color);

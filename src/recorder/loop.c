@@ -125,7 +125,11 @@ static void loop(struct rc_recorder *rc)
 
 int rc_record(const struct rc_options *options)
 {
-	struct rc_recorder rc = {.options = *options, .dir_fd = -1, .listen_fd = -1};
+	struct rc_recorder rc = {.options = *options,
+				 .dir_fd = -1,
+				 .listen_fd = -1,
+				 .pid_ns = rc_process_own_pid_ns(),
+				 .start_ns = rc_now_ns()};
 	/* A full disk or RLIMIT_FSIZE is an error to report, not a death. */
 	signal(SIGXFSZ, SIG_IGN);
 	signal(SIGPIPE, SIG_IGN);
@@ -136,7 +140,6 @@ int rc_record(const struct rc_options *options)
 		free(text);
 		return 1;
 	}
-	rc.pid_ns = rc_process_own_pid_ns();
 	uint64_t id = rc_peers_add(&rc, options->control_fd)->id;
 	const struct rc_message ready = {.kind = RC_READY};
 	rc_targets_scan(&rc, true);

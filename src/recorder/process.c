@@ -65,8 +65,7 @@ bool rc_process_memory(pid_t pid, struct rc_memory *ret)
 	const struct {
 		const char *name;
 		uint64_t *value;
-	} lines[] = {{"\nVmHWM:", &ret->peak_rss},
-		     {"\nVmRSS:", &ret->rss},
+	} lines[] = {{"\nVmRSS:", &ret->rss},
 		     {"\nRssAnon:", &ret->anon},
 		     {"\nRssFile:", &ret->file},
 		     {"\nRssShmem:", &ret->shmem}};

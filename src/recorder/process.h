@@ -18,7 +18,6 @@ struct rc_process {
 /* Bytes of memory; all zero where unknown. */
 struct rc_memory {
 	uint64_t rss, anon, file, shmem;
-	uint64_t peak_rss;
 };
 
 /* False if there is no process PID. */

@@ -49,7 +49,8 @@ enum rc_source { RC_INOTIFY = 1, RC_LISTEN, RC_PEER, RC_TARGET, RC_WRITER };
 struct rc_recorder {
 	struct rc_options options;
 	int dir_fd, epoll_fd, inotify_fd, listen_fd;
-	uint64_t pid_ns;
+	uint64_t pid_ns;   /* ours */
+	uint64_t start_ns; /* our own start; since the epoch */
 	uint64_t last_id;
 	HS_ARRAY(struct rc_target *) targets;
 	HS_ARRAY(struct rc_peer) peers;

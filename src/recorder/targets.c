@@ -236,6 +236,9 @@ static void adopt(struct rc_recorder *rc, struct rc_target *t)
 	/* First the descriptor, then the look: so both are the same process. */
 	t->pid_fd = rc_process_open(t->pid);
 	if (!rc_watch_alive(t)) {
+		/* It was too short for us, and ended just now; or long ago. */
+		if (t->start_ns >= rc->start_ns)
+			note_time(t);
 		bury(rc, t);
 		return;
 	}

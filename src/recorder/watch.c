@@ -105,8 +105,7 @@ static struct hs_error *append_snapshot(struct rc_target *t, uint64_t stamp,
 	if (!rc_process_memory(t->pid, &m))
 		return NULL; /* it has just ended */
 	uint8_t text[80], *p = text;
-	const uint64_t values[] = {stamp,  time_ns, m.rss,     m.anon,
-				   m.file, m.shmem, m.peak_rss};
+	const uint64_t values[] = {stamp, time_ns, m.rss, m.anon, m.file, m.shmem};
 	for (size_t i = 0; i < HS_COUNT(values); i++)
 		p = rc_uleb(p, values[i]);
 	const struct iovec part = {.iov_base = text, .iov_len = (size_t)(p - text)};
