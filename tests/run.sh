@@ -209,9 +209,9 @@ run -q -o both sh -c 'sleep 0.2; exit 4'
 wait
 is "two runs may share a directory" "$status $(cat first)" "4 3"
 is "and each process has its capture" "$(captures both)" 4
-run -o on sh -c 'setsid sleep 3 >/dev/null 2>&1 & sleep 0.5; exit 2'
+run -o on sh -c 'setsid sleep 2 >/dev/null 2>&1 & sleep 0.5; exit 2'
 is "it does not wait for processes that go on, and tells of them" \
-	"$status $(grep -c 'go on' err)" "2 1"
+	"$status $(grep -c 'stays recorded' err)" "2 1"
 is "no temporary file and no socket stays" "$(find both -name '.?*')" ""
 
 # What is refused.
