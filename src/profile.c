@@ -14,6 +14,16 @@ void hs_profile_free(struct hs_profile *p)
 		hs_arena_free(p->arena); /* P lies in it */
 }
 
+hs_str hs_profile_add_string(struct hs_profile *p, const char *s)
+{
+	const char **strings =
+		hs_arena_array(p->arena, (size_t)p->n_strings + 1, sizeof(*strings));
+	memcpy(strings, p->strings, p->n_strings * sizeof(*strings));
+	strings[p->n_strings] = hs_arena_strndup(p->arena, s, strlen(s));
+	p->strings = strings;
+	return (hs_str){p->n_strings++};
+}
+
 static void check_string(const struct hs_profile *p, hs_str s)
 {
 	assert(s.i < p->n_strings);

@@ -172,6 +172,9 @@ static inline const char *hs_string(const struct hs_profile *p, hs_str s)
 /* Accepts NULL. */
 void hs_profile_free(struct hs_profile *p);
 
+/* Add a string to a profile that nobody shares yet. */
+hs_str hs_profile_add_string(struct hs_profile *p, const char *s);
+
 /*
  * Check every invariant named above (indices in range, parents smaller than
  * children, sums equal to totals, sort orders); aborts.  Every seal does it.

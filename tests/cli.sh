@@ -285,6 +285,38 @@ write_errors_are_told()
 	run 1 "$heapsnap" analyze --json empty 'a dir' && says "it is a directory"
 }
 
+closed_stdout_is_told()
+{
+	before=$(cksum 'a dir'/leak.*.hsnap)
+	"$heapsnap" analyze --text - 'a dir' 2>err >&-
+	[ $? -eq 1 ] && says "cannot write stdout" && [ "$(cksum 'a dir'/leak.*.hsnap)" = "$before" ]
+}
+
+parents_are_named()
+{
+	cat >fork.c <<-'END'
+		#include <stdlib.h>
+		#include <sys/wait.h>
+		#include <unistd.h>
+		static void *volatile p;
+		int main(void)
+		{
+			p = malloc(10);
+			if (fork() == 0) { p = malloc(20); return 0; }
+			return wait(NULL) < 0;
+		}
+	END
+	"${CC:-cc}" -o fork fork.c && run 0 "$heapsnap" run -q -o forked -- ./fork || return
+	run 0 "$heapsnap" analyze --json - forked || return
+	"${PYTHON:-python3}" - out <<-'END'
+		import json, sys
+		a, b = json.load(open(sys.argv[1]))["processes"]
+		child, parent = (a, b) if "parent" in a else (b, a)
+		assert child["parent"] == parent["id"] and "parent" not in parent, (a, b)
+		assert child["totals"]["allocations"] == 1, child
+	END
+}
+
 nothing_old_is_lost()
 {
 	mkdir -p kept && cp 'a dir'/leak.*.hsnap kept && echo old >kept/report.html &&
@@ -314,6 +346,8 @@ check "colour on request, never under NO_COLOR" colour
 check "captures that cannot be read do not stop the others" the_others_are_used
 check "a capture that was cut off is read as far as it goes" cut_off
 check "outputs that cannot be written are told" write_errors_are_told
+check "a closed stdout is told and nothing takes its place" closed_stdout_is_told
+check "a forked process names its parent" parents_are_named
 check "what was there before survives a failed write" nothing_old_is_lost
 check "links stay links and modes stay modes" links_stay_links
 plan "$tap_n"

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 
 /* heapsnap: which command is meant?  Knows nothing of what they do. */
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -46,6 +47,17 @@ static int show_version(void)
 	return HS_OK;
 }
 
+/*
+ * Where stdout is closed, the next file that is opened would become stdout and
+ * get the report.  Reading /dev/null in its place makes writing an error.
+ */
+static void guard_descriptors(void)
+{
+	for (int fd = 0; fd <= STDERR_FILENO; fd++)
+		if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", O_RDONLY) < 0)
+			_exit(HS_FAILED);
+}
+
 int main(int argc, char **argv)
 {
 	hs_log_set_color(hs_want_color(HS_COLOR_AUTO, STDERR_FILENO));
@@ -68,5 +80,8 @@ int main(int argc, char **argv)
 	const struct hs_command *command = hs_command_by_name(word);
 	if (!command)
 		return hs_command_unknown(word);
+	/* Another program shall see its descriptors as they are. */
+	if (!command->runs_program)
+		guard_descriptors();
 	return command->run(command, argc - 1, argv + 1);
 }

@@ -11,6 +11,7 @@
 #include "src/cmd/inputs.h"
 #include "src/cmd/output.h"
 #include "src/cmd/progress.h"
+#include "src/hash.h"
 #include "src/log.h"
 #include "src/names.h"
 #include "src/symbols.h"
@@ -31,6 +32,30 @@ static void warn_of_loss(const struct hs_input *input)
 		return;
 	hs_log_warning("%s is incomplete; read as far as it goes%s%s", input->path,
 		       p->n_warnings ? ": " : "", p->n_warnings ? p->warnings[0] : "");
+}
+
+/* Captures know their parents by uid; reports call them by id. */
+static void link_parents(struct hs_pipeline *p)
+{
+	struct hs_map by_uid = {0};
+	for (size_t i = p->inputs.list.n; i--;) {
+		const struct hs_profile *profile = p->inputs.list.at[i].profile;
+		const char *uid = hs_string(profile, profile->process.uid);
+		if (*uid)
+			*hs_map_put(&by_uid,
+				    hs_hash_bytes(HS_HASH_INIT, uid, strlen(uid)), NULL) =
+				(uint32_t)i;
+	}
+	for (size_t i = 0; i < p->inputs.list.n; i++) {
+		struct hs_profile *child = p->inputs.list.at[i].profile;
+		const char *uid = hs_string(child, child->process.parent_uid);
+		uint32_t *parent = hs_map_get(
+			&by_uid, hs_hash_bytes(HS_HASH_INIT, uid, strlen(uid)));
+		if (*uid && parent && *parent != i)
+			child->process.parent = hs_profile_add_string(
+				child, p->inputs.list.at[*parent].id);
+	}
+	hs_map_deinit(&by_uid);
 }
 
 static void name_frames(struct hs_pipeline *p)
@@ -86,6 +111,7 @@ struct hs_error *hs_pipeline_open(const char *const *paths,
 		hs_pipeline_free(p);
 		return err;
 	}
+	link_parents(p);
 	name_frames(p);
 	for (size_t i = 0; i < p->inputs.list.n; i++) {
 		const struct hs_profile *profile = p->inputs.list.at[i].profile;
