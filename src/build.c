@@ -11,6 +11,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/random.h>
 
 #include "src/arena.h"
 #include "src/array.h"
@@ -26,6 +27,7 @@ struct live_row {
 struct hs_builder {
 	struct hs_arena *arena;
 	uint32_t has;
+	uint64_t salt; /* so that a hostile file cannot choose names that collide */
 	struct hs_process_info process;
 
 	HS_ARRAY(const char *) strings;
@@ -56,6 +58,8 @@ struct hs_builder *hs_build_new(void)
 	struct hs_builder *b = hs_xcalloc(1, sizeof(*b));
 	b->arena = hs_arena_new();
 	b->fold = hs_fold_new();
+	if (getrandom(&b->salt, sizeof(b->salt), GRND_NONBLOCK) != sizeof(b->salt))
+		b->salt = hs_hash_u64((uintptr_t)b);
 	/* Index 0 is "none" everywhere; of stacks, it is the root. */
 	hs_build_string(b, "", 0);
 	(void)hs_array_add(&b->threads);
@@ -108,7 +112,7 @@ hs_str hs_build_string(struct hs_builder *b, const char *s, size_t length)
 	s = length ? s : "";
 	length = strnlen(s, length);
 	/* Where two contents have one hash, the second goes to the next key. */
-	for (uint64_t key = hs_hash_bytes(HS_HASH_INIT, s, length);; key++) {
+	for (uint64_t key = hs_hash_bytes(b->salt, s, length);; key++) {
 		bool fresh;
 		uint32_t *id = hs_map_put(&b->string_ids, key, &fresh);
 		if (fresh) {
@@ -151,12 +155,12 @@ void hs_build_thread_name(struct hs_builder *b, hs_thread thread, hs_str name)
 	b->threads.at[thread.i].name = name;
 }
 
-static uint64_t hash_frame(const struct hs_frame_info *f)
+static uint64_t hash_frame(uint64_t salt, const struct hs_frame_info *f)
 {
 	const uint64_t fields[] = {f->module.i,   f->offset,  f->function_start,
 				   f->function.i, f->file.i,  f->line,
 				   f->inlined,    f->caller.i};
-	return hs_hash_bytes(HS_HASH_INIT, fields, sizeof(fields));
+	return hs_hash_bytes(salt, fields, sizeof(fields));
 }
 
 static bool same_frame(const struct hs_frame_info *a, const struct hs_frame_info *b)
@@ -170,7 +174,7 @@ static bool same_frame(const struct hs_frame_info *a, const struct hs_frame_info
 hs_frame hs_build_named_frame(struct hs_builder *b, const struct hs_frame_info *info)
 {
 	assert(info->module.i < b->modules.n && info->caller.i < b->frames.n);
-	for (uint64_t key = hash_frame(info);; key++) {
+	for (uint64_t key = hash_frame(b->salt, info);; key++) {
 		bool fresh;
 		uint32_t *id = hs_map_put(&b->frame_ids, key, &fresh);
 		if (fresh) {

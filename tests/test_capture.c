@@ -161,14 +161,17 @@ START_TEST(a_snapshot_comes_after_the_events_of_its_stamp)
 {
 	const uint64_t snapshots[][6] = {{2005, 50, 1, 2, 3, 4}, {1500, 20, 5, 6, 7, 8}};
 	struct cap cap;
-	struct cap_stream s;
+	struct cap_stream s, other;
 	struct hs_out records;
 	cap_init(&cap);
 	hs_out_init(&records, -1);
 	cap_stream(&s, 0, 1, 1000);
+	cap_stream(&other, 1, 2, 1000);
 	for (uint64_t stamp = 1400; stamp <= 1600; stamp += 100)
 		cap_event(&s, HS_WIRE_MALLOC, 1, 8, stamp * 16, stamp);
+	cap_event(&other, HS_WIRE_CALLOC, 1, 8, 0x10, 1500);
 	cap_chunk(&cap, &s, HS_WIRE_CHUNK_OPEN);
+	cap_chunk(&cap, &other, HS_WIRE_CHUNK_OPEN);
 	for (size_t i = 0; i < 2; i++)
 		cap_ulebs(&records, HS_WIRE_SNAPSHOT, snapshots[i], 6);
 	cap_section(&cap, &records);
@@ -177,13 +180,14 @@ START_TEST(a_snapshot_comes_after_the_events_of_its_stamp)
 	struct hs_capture *c = opened(file, size);
 	event_array events = {0};
 	read_all(c, &events);
-	const uint32_t kinds[] = {HS_WIRE_MALLOC, HS_WIRE_MALLOC, HS_CAPTURE_SNAPSHOT,
+	const uint32_t kinds[] = {HS_WIRE_MALLOC, HS_WIRE_MALLOC,
+				  HS_WIRE_CALLOC, HS_CAPTURE_SNAPSHOT,
 				  HS_WIRE_MALLOC, HS_CAPTURE_SNAPSHOT};
 	ck_assert_uint_eq(events.n, HS_COUNT(kinds));
 	for (size_t i = 0; i < events.n; i++)
 		ck_assert_uint_eq(events.at[i].kind, kinds[i]);
-	ck_assert_uint_eq(c->snapshots[events.at[2].stack].rss, 5);
-	ck_assert_uint_eq(c->snapshots[events.at[4].stack].shmem, 4);
+	ck_assert_uint_eq(c->snapshots[events.at[3].stack].rss, 5);
+	ck_assert_uint_eq(c->snapshots[events.at[5].stack].shmem, 4);
 	hs_array_free(&events);
 	hs_capture_free(c);
 	free(file);
@@ -216,6 +220,35 @@ START_TEST(a_chunk_that_is_also_a_piece_counts_once_and_gaps_are_counted)
 	read_all(c, &events);
 	ck_assert_uint_eq(events.n, 2);
 	ck_assert_uint_eq(c->loss.missing_pieces, 3);
+	hs_array_free(&events);
+	hs_capture_free(c);
+	free(file);
+}
+END_TEST
+
+START_TEST(chunks_that_a_recorder_may_take_are_read_as_well)
+{
+	struct cap cap;
+	struct cap_stream s;
+	cap_init(&cap);
+	cap.header.state = HS_WIRE_LIVE;
+	cap.header.recorder_pid = 1;
+	cap_stream(&s, 0, 1, 1000);
+	for (uint64_t i = 0; i < 3; i++) {
+		cap_event(&s, HS_WIRE_MALLOC, 1, i, 0x1000 * (i + 1), 0);
+		cap_chunk(&cap, &s, i < 2 ? HS_WIRE_CHUNK_CLOSED : HS_WIRE_CHUNK_OPEN);
+	}
+	size_t size;
+	uint8_t *file = cap_finish(&cap, &size);
+	struct hs_capture *c = opened(file, size);
+	/* What happens to the file from now on does not matter. */
+	memset(file + HS_WIRE_PAGE, 0xff, size - HS_WIRE_PAGE);
+	event_array events = {0};
+	read_all(c, &events);
+	ck_assert(whole(c));
+	ck_assert_uint_eq(events.n, 3);
+	for (size_t i = 0; i < 3; i++)
+		ck_assert_uint_eq(events.at[i].size, i);
 	hs_array_free(&events);
 	hs_capture_free(c);
 	free(file);
@@ -567,7 +600,7 @@ HS_SUITE("capture", every_width_of_every_field_is_read,
 	 streams_are_merged_by_stamp_and_then_by_number,
 	 a_snapshot_comes_after_the_events_of_its_stamp,
 	 a_chunk_that_is_also_a_piece_counts_once_and_gaps_are_counted,
-	 what_is_unknown_is_skipped,
+	 chunks_that_a_recorder_may_take_are_read_as_well, what_is_unknown_is_skipped,
 	 stacks_share_frames_and_may_be_defined_after_their_use,
 	 an_address_belongs_to_the_module_of_its_epoch,
 	 times_lie_between_the_moments_that_are_known,
