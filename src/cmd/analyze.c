@@ -230,6 +230,21 @@ static int analyze(struct request *r)
 	return status;
 }
 
+/* A mistyped folder would otherwise only show as frames without names. */
+static void warn_of_unusable(const char *option, const struct strings *list,
+			     bool wants_folder)
+{
+	for (size_t i = 0; i < list->n; i++) {
+		struct stat st;
+		if (stat(list->at[i], &st) < 0)
+			hs_log_warning("%s %s is ignored: %s", option, list->at[i],
+				       strerror(errno));
+		else if (S_ISDIR(st.st_mode) != wants_folder)
+			hs_log_warning("%s %s is ignored: it is %s directory", option,
+				       list->at[i], wants_folder ? "no" : "a");
+	}
+}
+
 static int analyze_run(const struct hs_command *self, int argc, char **argv)
 {
 	struct request r = {0};
@@ -237,6 +252,9 @@ static int analyze_run(const struct hs_command *self, int argc, char **argv)
 	for (int id; (id = hs_options_next(&o)) != HS_OPTION_END;)
 		read_option(&o, id, &r);
 	check_request(&o, &r);
+	warn_of_unusable("--exe", &r.exes, false);
+	warn_of_unusable("--sysroot", &r.sysroots, true);
+	warn_of_unusable("--debug-dir", &r.debug_dirs, true);
 	struct strings *lists[] = {&r.paths, &r.exes, &r.sysroots, &r.debug_dirs};
 	for (size_t i = 0; i < HS_COUNT(lists); i++)
 		hs_array_push(lists[i], NULL);
