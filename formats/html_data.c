@@ -111,7 +111,8 @@ static int compare_uses(const void *a, const void *b)
 
 static void number_frames(struct packer *p)
 {
-	qsort(p->frames.at, p->frames.n, sizeof(*p->frames.at), compare_uses);
+	if (p->frames.n)
+		qsort(p->frames.at, p->frames.n, sizeof(*p->frames.at), compare_uses);
 	p->frame_id = hs_xcalloc(p->frames.n + 1, sizeof(*p->frame_id));
 	for (uint32_t i = 0; i < p->frames.n; i++)
 		p->frame_id[p->frames.at[i].first] = i;
