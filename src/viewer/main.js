@@ -10,10 +10,10 @@ import { DEFAULTS, VIEWS, formatHash, parseHash } from './state.js';
 import { markProcess, wireFindings } from './suspects.js';
 import { FunctionTable } from './table.js';
 import { Timeline } from './timeline.js';
-import { BottomUp, TopDown, functionTotals, matchFunctions, nodeOfHash, parseQuery, pathHash, sumOf, totalsOf } from './tree.js';
+import { BottomUp, TopDown, functionTotals, matchFunctions, matchedNodes, nodeOfHash, parseQuery, pathHash, sumOf, totalsOf } from './tree.js';
 
 const KEYS = [
-	['/', 'search'], ['arrows', 'walk: down to the largest callee, up to the caller, left and right among siblings'],
+	['/', 'search; Enter goes to the largest match'], ['n N', 'next match, the one before'], ['arrows', 'walk: down to the largest callee, up to the caller, left and right among siblings'],
 	['Enter', 'zoom into the selected frame'], ['Escape', 'leave the search, then zoom out'], ['Home', 'zoom out all the way'],
 	['1 2 3 4', 'peak, live at end, allocated, temporary'], ['b', 'bytes or blocks'], ['i', 'top-down or bottom-up'],
 	['f t s', 'flame graph, table of functions, summary'], ['?', 'this help'],
@@ -472,6 +472,8 @@ class App {
 		if (this.search.value !== query)
 			this.search.value = query;
 		this.mask = null;
+		this.hits = null;
+		this.hit = -1;
 		let error = '';
 		if (query.trim()) {
 			const parsed = parseQuery(query.trim());
@@ -490,6 +492,20 @@ class App {
 		const sum = this.mask ? this.source.matched(this.mask, this.root) : 0;
 		this.found.textContent = error || (this.mask ? `${formatPercent(sum, this.source.total(this.root))}, ${this.amount(sum)}` : '');
 		this.found.dataset.bytes = this.unit === 'bytes' ? String(sum) : String(this.matchedBytes());
+	}
+
+	// Go to the matches one after another, the largest first.
+	nextMatch(step) {
+		if (!this.mask || this.state.direction === 'up' || this.state.tab !== 'flame')
+			return false;
+		if (!this.hits)
+			this.hits = matchedNodes(this.tree, this.report.frames.fn, this.totals, this.mask, 0);
+		if (!this.hits.length)
+			return false;
+		this.hit = (this.hit + step + this.hits.length) % this.hits.length;
+		this.focusOn(this.hits[this.hit]);
+		this.live.textContent = `Match ${this.hit + 1} of ${this.hits.length}: ${this.live.textContent}`;
+		return true;
 	}
 
 	// The bytes of what matches while blocks are shown.
@@ -541,7 +557,10 @@ class App {
 			return;
 		const typing = e.target.closest && e.target.closest('input, select, textarea');
 		if (typing) {
-			if (e.key === 'Escape') {
+			if (e.key === 'Enter' && typing === this.search) {
+				typing.blur();
+				this.nextMatch(1);
+			} else if (e.key === 'Escape') {
 				if (typing === this.search && this.search.value)
 					this.change({ query: '' }, true);
 				typing.blur();
@@ -583,6 +602,8 @@ class App {
 
 	letter(key) {
 		const view = VIEWS[Number(key) - 1];
+		if (key === 'n' || key === 'N')
+			return this.nextMatch(key === 'n' ? 1 : -1);
 		if (view && this.cards.querySelector(`[data-view=${view.id}]:not(:disabled)`))
 			this.change({ view: view.id });
 		else if (key === 'b')

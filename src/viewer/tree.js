@@ -90,14 +90,23 @@ export function matchFunctions(report, test, patience = 3000) {
 export function matchedTotal(tree, fnOf, total, mask, root) {
 	let sum = 0;
 	for (let i = root; i < tree.end[root];) {
-		if (i > 0 && mask[fnOf[tree.frame[i]]]) {
-			sum += total[i];
-			i = tree.end[i];
-		} else {
-			i++;
-		}
+		const match = i > 0 && mask[fnOf[tree.frame[i]]];
+		sum += match ? total[i] : 0;
+		i = match ? tree.end[i] : i + 1;
 	}
 	return sum;
+}
+
+// The outermost matching nodes at or below ROOT, the largest first.
+export function matchedNodes(tree, fnOf, total, mask, root) {
+	const list = [];
+	for (let i = root; i < tree.end[root];) {
+		const match = i > 0 && mask[fnOf[tree.frame[i]]];
+		if (match && total[i] > 0)
+			list.push(i);
+		i = match ? tree.end[i] : i + 1;
+	}
+	return list.sort((a, b) => total[b] - total[a] || a - b);
 }
 
 // Self and total of each function; recursion counts once.

@@ -151,8 +151,13 @@ export function pageTests(dir) {
 			await page.keyboard.press('/');
 			await page.keyboard.type('beta');
 			assert.equal(await found(page), 3000);
+			await page.keyboard.press('Enter');
+			assert.equal(await page.evaluate(() => document.activeElement.tagName), 'BODY');
+			assert.match(await details(page), /^beta[\s\S]*Stack[\s\S]*beta[\s\S]*alpha[\s\S]*main/);
+			await page.keyboard.press('/');
 			await page.keyboard.press('Escape');
 			assert.equal(await page.evaluate(() => document.activeElement.tagName), 'BODY');
+			await page.keyboard.press('Home');
 			assert.equal(await found(page), 0);
 			await page.keyboard.press('3');
 			assert.equal(await total(page), 9000);
