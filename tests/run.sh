@@ -194,11 +194,18 @@ is "the program outlives its recorder, and that is told" \
 	"$? $(grep -c 'recorder ended too early' err)" "8 1"
 run -q -o k sh -c :
 # The header's state, at byte 112, is 2 in a final capture.
-is "the next recorder finishes what was left" "$(
+states()
+{
 	for f in k/*.hsnap; do
 		od -An -tu4 -j112 -N4 "$f"
 	done | sort -u | tr -d ' '
-)" 2
+}
+all_final()
+{
+	[ "$(states)" = 2 ]
+}
+wait_for all_final
+is "the next recorder finishes what was left" "$(states)" 2
 
 # Two runs at once.
 (

@@ -41,14 +41,18 @@ static struct hs_error *find_new(struct rc_target *t)
 		return hs_error("cannot look at the capture: %s", strerror(errno));
 	uint64_t steps = (uint64_t)st.st_size / HS_WIRE_PAGE;
 	for (uint64_t page = newest; page && page != t->newest_chunk; steps--) {
-		const struct hs_wire_chunk *chunk = rc_target_at(t, page, 1);
-		if (!chunk || !steps || !is_chunk(&chunk->section) ||
-		    !rc_target_at(t, page, chunk->section.pages))
+		const struct hs_wire_chunk *there = rc_target_at(t, page, 1);
+		struct hs_wire_chunk chunk = {0};
+		/* A copy: a hostile process may change it after the look. */
+		if (there)
+			memcpy(&chunk, there, sizeof(chunk));
+		if (!steps || !is_chunk(&chunk.section) ||
+		    !rc_target_at(t, page, chunk.section.pages))
 			return hs_error("the list of chunks is damaged at page %llu",
 					(unsigned long long)page);
-		struct rc_chunk_ref ref = {.page = page, .pages = chunk->section.pages};
+		struct rc_chunk_ref ref = {.page = page, .pages = chunk.section.pages};
 		hs_array_push(&t->chunks, ref);
-		page = chunk->previous;
+		page = chunk.previous;
 	}
 	t->newest_chunk = newest;
 	return NULL;

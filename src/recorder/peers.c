@@ -97,7 +97,7 @@ void rc_peers_tell(struct rc_recorder *rc, uint64_t id, const struct rc_message 
 {
 	for (size_t i = 0; i < rc->peers.n; i++) {
 		struct rc_peer *p = &rc->peers.at[i];
-		if (!p->gone && (!id || p->id == id))
+		if (!p->gone && p->id == id)
 			tell(rc, p, m);
 	}
 }
@@ -155,6 +155,9 @@ static uint64_t peer_at(const struct rc_recorder *rc, pid_t pid)
 uint64_t rc_peers_of(const struct rc_recorder *rc, const struct rc_target *t)
 {
 	pid_t pid = t->pid;
+	/* Left by a recorder before us: no run waits for it. */
+	if (t->start_ns < rc->start_ns)
+		return 0;
 	for (int i = 0; i < MOST_ANCESTORS && pid > 1; i++) {
 		uint64_t id = peer_at(rc, pid);
 		if (id)

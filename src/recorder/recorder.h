@@ -86,8 +86,9 @@ void rc_writers_finish(struct rc_recorder *rc, uint64_t id);
 struct rc_peer *rc_peers_add(struct rc_recorder *rc, int fd);
 void rc_peers_accept(struct rc_recorder *rc);
 void rc_peers_receive(struct rc_recorder *rc, uint64_t id, uint32_t events);
-/* To the peer whose id this is; 0: to all. */
+/* To the peer whose id this is, if it is still there. */
 void rc_peers_tell(struct rc_recorder *rc, uint64_t id, const struct rc_message *m);
+/* Whose run started T's process; 0 if that is not known. */
 uint64_t rc_peers_of(const struct rc_recorder *rc, const struct rc_target *t);
 bool rc_peers_await(const struct rc_recorder *rc, pid_t pid); /* will one tell its end? */
 void rc_peers_settle(struct rc_recorder *rc); /* say BYE, forget who is gone */
