@@ -5,6 +5,7 @@ equals a counting malloc beneath the tracker.  Victims have the truth that they
 say they have.  Twenty deaths leave captures that read, say how the process ended
 and hold what was live."""
 import bisect
+import glob
 import os
 import random
 import signal
@@ -138,11 +139,37 @@ def check_truths(name, document):
             assert got == (words[0], int(words[1])), f"end {words}: got {row['end']}"
 
 
+def reports_are_written(work):
+    """The program's output stays its own; the summary goes to stderr and, like the
+    page, beside the capture; analyze writes those on the whole folder."""
+    folder = f"{work}/reports"
+    ran = hs.recorded([hs.victim("leaky")], folder)
+    assert (ran.status, ran.out) == (0, b"1000 requests answered\n"), ran.text()
+    stem = glob.glob(folder + "/*.hsnap")[0][:-len(".hsnap")]
+    with open(stem + ".txt", "rb") as f:
+        summary = f.read()
+    assert b"remember_session" in summary and summary.strip() in ran.err, ran.text()
+    again = hs.Ran([hs.HEAPSNAP, "analyze", folder])
+    with open(folder + "/summary.txt", "rb") as f:
+        assert again.status == 0 and again.out == f.read(), again.text()
+    for page in (folder + "/report.html", stem + ".html"):
+        with open(page, "rb") as f:
+            assert b"<html" in f.read().lower(), page
+
+
+def run_is_quiet(work):
+    ran = hs.recorded([hs.victim("leaky")], f"{work}/quiet", "-q")
+    assert (ran.status, ran.out, ran.err) == (0, b"1000 requests answered\n", b""), ran.text()
+
+
 def victim_has_its_truth(name, work, option):
     folder = f"{work}/{name}{option}"
-    ran = hs.recorded([hs.victim(name)], folder, *[option] * bool(option))
+    ran = hs.recorded([hs.victim(name)], folder, "-q", *[option] * bool(option))
     bare = hs.Ran([hs.victim(name)])
     assert (ran.status, ran.out) == (bare.status, bare.out), ran.text()
+    (path,), = hs.captures(folder).values()
+    kept = sum(1 for _ in replay(path)[0].merged())
+    assert bool(kept) == bool(option), f"{kept} events are in the capture"
     document = hs.analyzed(folder)
     (row,) = document["processes"]
     assert row["complete"] is True and row["lost_events"] == 0, row
@@ -188,6 +215,8 @@ def main():
         if not os.path.exists(needed):
             skip_all(f"{needed} is not built")
     tap, work = Tap(), hs.work_dir()
+    tap.run("run and analyze print the summary and write the reports", reports_are_written, work)
+    tap.run("run -q says nothing", run_is_quiet, work)
     for name in ("leaky", "churn", "threads"):
         tap.run(f"{name}, folded, has its truth", victim_has_its_truth, name, work, "")
         tap.run(f"{name}, its log kept, has its truth", victim_has_its_truth, name, work,

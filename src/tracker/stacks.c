@@ -90,7 +90,7 @@ static uint32_t find(struct table *t, uint64_t hash)
 static void insert(uint64_t hash, uint32_t id)
 {
 	struct table *t = __atomic_load_n(&newest, __ATOMIC_ACQUIRE);
-	if (!t || t->n * 2 > t->mask)
+	if (!t || __atomic_load_n(&t->n, __ATOMIC_RELAXED) * 2 > t->mask)
 		t = grow(t);
 	bool found;
 	struct slot *slot = t ? probe(t, hash, &found) : NULL;

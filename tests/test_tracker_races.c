@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * The tracker's table of stacks, used by many threads at once without a lock.
+ * The walk and the log are replaced: the test says what the stack is, and keeps
+ * what was written under which id.  Also run with the thread sanitizer.
+ */
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "src/tracker/capture.h"
+#include "src/tracker/emit.h"
+#include "src/tracker/stacks.h"
+#include "src/tracker/state.h"
+#include "src/tracker/unwind.h"
+
+#include "tests/lib/suite.h"
+
+#define THREADS 4
+#define STACKS  30000u /* enough for the table to grow three times */
+#define ROUNDS  3
+#define MAX_IDS (THREADS * STACKS * ROUNDS + 1)
+
+static struct hs_wire_header header;
+struct hs_wire_header *tr_header = &header;
+uint32_t tr_epoch;
+
+static __thread uint32_t current; /* the stack that the thread claims to be in */
+static _Atomic uint32_t written[MAX_IDS];
+
+/* A stack of two frames, told apart by the inner one. */
+size_t tr_unwind(const uint64_t *slot, uint64_t fp, uint64_t *pcs, size_t room,
+		 uint32_t *flags)
+{
+	(void)slot;
+	(void)fp;
+	ck_assert_uint_ge(room, 2);
+	*flags = 0;
+	pcs[0] = 0x400000 + 16u * current;
+	pcs[1] = 0x300000;
+	return 2;
+}
+
+bool tr_emit_stack(struct tr_stream *s, uint32_t id, uint32_t flags, size_t n)
+{
+	(void)s;
+	(void)flags;
+	(void)n;
+	if (id >= MAX_IDS)
+		abort();
+	atomic_store(&written[id], current + 1);
+	return true;
+}
+
+static void *intern_all(void *number)
+{
+	uint64_t pcs[TR_MAX_FRAMES];
+	struct tr_stream stream = {.pcs = pcs};
+	uint32_t step = 1 + 2 * (uint32_t)(uintptr_t)number; /* another order in each */
+	intptr_t wrong = 0;
+	for (uint32_t round = 0; round < ROUNDS; round++)
+		for (uint32_t i = 0; i < STACKS; i++) {
+			current = i * step % STACKS;
+			uint32_t id = tr_stack_id(&stream, pcs, 0);
+			wrong += !id || atomic_load(&written[id]) != current + 1;
+		}
+	return (void *)wrong;
+}
+
+static void intern_in_threads(void)
+{
+	pthread_t threads[THREADS];
+	/* Steps 1, 3, 5, 7; those that divide STACKS visit some stacks more often. */
+	for (uintptr_t i = 0; i < THREADS; i++)
+		ck_assert_int_eq(pthread_create(&threads[i], NULL, intern_all, (void *)i),
+				 0);
+	for (int i = 0; i < THREADS; i++) {
+		void *wrong;
+		ck_assert_int_eq(pthread_join(threads[i], &wrong), 0);
+		ck_assert_ptr_null(wrong);
+	}
+}
+
+START_TEST(an_id_stands_for_the_stack_that_was_written_under_it)
+{
+	intern_in_threads();
+}
+END_TEST
+
+START_TEST(a_stack_has_one_id_once_the_race_is_over)
+{
+	intern_in_threads();
+	uint64_t before = header.stacks;
+	ck_assert_uint_ge(before, STACKS);
+	ck_assert_ptr_null(intern_all((void *)0));
+	/* A stack whose neighbourhood in the table is full has no place in it. */
+	ck_assert_uint_le(header.stacks - before, STACKS / 1000);
+}
+END_TEST
+
+START_TEST(races_give_few_stacks_a_second_id)
+{
+	intern_in_threads();
+	ck_assert_uint_le(header.stacks, STACKS + STACKS / 10);
+}
+END_TEST
+
+HS_SUITE("tracker races", an_id_stands_for_the_stack_that_was_written_under_it,
+	 a_stack_has_one_id_once_the_race_is_over, races_give_few_stacks_a_second_id)
