@@ -38,7 +38,6 @@ void hs_progress_task(const char *format, ...)
 	if (vsnprintf(task, sizeof(task), format, ap) < 0)
 		task[0] = '\0';
 	va_end(ap);
-	drawn_ns = 0;
 	hs_progress(NULL, 0, 0);
 }
 
