@@ -2,6 +2,7 @@
 // The flame graph: one canvas of the size of its window, laid out once for each
 // change and drawn row by row.  Subtrees too narrow to see are not visited;
 // together they are a hatched block at the end of their siblings.
+import { COLORS, colorOf } from './colors.js';
 import { el } from './dom.js';
 import { fit } from './names.js';
 
@@ -9,46 +10,11 @@ export const ROW = 20;
 const NARROWEST = 0.6; // pixels
 const FONT = '12px ui-monospace, SFMono-Regular, Menlo, Consolas, "DejaVu Sans Mono", monospace';
 
-// Eight hues that stay apart for the colour-blind, and grey; [fill, edge] in
-// pairs, with text of contrast above 4.5 in both themes.
-const COLORS = {
-	light: {
-		modules: ['#a7c9f0', '#f6c58f', '#9cdcc4', '#eedf8f', '#d4bdec', '#f3b4a8', '#a5deef', '#efbcd8'],
-		runtime: '#d3d9e1', root: '#e4e8ee', text: '#18202b', dim: 0.28, match: '#ffb000', matchText: '#1b1300',
-		hatch: '#8d97a5', hatchBack: '#eef1f5', select: '#0b57d0',
-	},
-	dark: {
-		modules: ['#2e5a8c', '#7d5220', '#1f6a54', '#665e1c', '#5f478a', '#86432f', '#22647f', '#7c3b61'],
-		runtime: '#434b57', root: '#353c47', text: '#eef2f7', dim: 0.35, match: '#ffb000', matchText: '#1b1300',
-		hatch: '#6d7785', hatchBack: '#242a33', select: '#8ab8ff',
-	},
-};
-
-// A tint mixes white (above 0) or black into the hue.
-const MIXES = { light: [0, 0.2, 0.36, -0.07], dark: [0, -0.16, 0.09, -0.28] };
-export const TINTS = MIXES.light.length;
-
-function mixed(color, amount) {
-	const to = amount > 0 ? 255 : 0;
-	const part = Math.abs(amount);
-	const channels = [1, 3, 5].map(i => parseInt(color.slice(i, i + 2), 16));
-	return `rgb(${channels.map(c => Math.round(c + (to - c) * part)).join(',')})`;
-}
-
-const FILLS = Object.fromEntries(Object.entries(COLORS).map(([theme, c]) =>
-	[theme, [c.runtime, ...c.modules].map(color => MIXES[theme].map(amount => mixed(color, amount)))]));
-
-// INDEX of a module's hue, or -1 for the runtime.
-export function colorOf(index, theme, tint = 0) {
-	const fills = FILLS[theme];
-	return fills[index < 0 ? 0 : 1 + index % (fills.length - 1)][tint];
-}
-
 export class Flame {
-	// CALLBACKS: label(fn), color(fn) -> index or -1, tint(fn), matches(fn) -> bool,
-	// onhover(hit), onselect(hit), onzoom(id)
-	constructor(callbacks) {
+	// CALLBACKS: label(fn), matches(fn), onhover(hit), onselect(hit), onzoom(id)
+	constructor(colors, callbacks) {
 		Object.assign(this, callbacks);
+		this.colors = colors;
 		this.canvas = el('canvas', { 'aria-hidden': 'true' });
 		this.spacer = el('div', { class: 'spacer' }, this.canvas);
 		this.host = el('div', {
@@ -61,7 +27,6 @@ export class Flame {
 		this.hovered = null;
 		this.focus = null; // ids on the way to a finding: the others fade
 		this.order = 'size';
-		this.theme = 'light';
 		this.searching = false;
 		this.pending = 0;
 		this.host.addEventListener('scroll', () => this.redraw());
@@ -176,7 +141,7 @@ export class Flame {
 	}
 
 	drawBox(g, box, y) {
-		const c = COLORS[this.theme];
+		const c = COLORS[this.colors.theme];
 		const fn = this.source.fn(box.id);
 		const match = this.searching && !box.hidden && box.id !== 0 && this.matches(fn);
 		const gap = box.width > 3 ? 1 : 0;
@@ -186,7 +151,7 @@ export class Flame {
 		if (box.hidden) {
 			this.hatch(g, box.x, y, width);
 		} else {
-			g.fillStyle = match ? c.match : box.id === 0 ? c.root : colorOf(this.color(fn), this.theme, this.tint(fn));
+			g.fillStyle = match ? c.match : box.id === 0 ? c.root : colorOf(this.colors.hue[fn], this.colors.theme, this.colors.tint[fn]);
 			g.fillRect(box.x, y, width, ROW - 1);
 		}
 		this.drawLabel(g, box, y, width, match ? c.matchText : c.text, fn);
@@ -215,7 +180,7 @@ export class Flame {
 	}
 
 	hatch(g, x, y, width) {
-		const c = COLORS[this.theme];
+		const c = COLORS[this.colors.theme];
 		g.fillStyle = c.hatchBack;
 		g.fillRect(x, y, width, ROW - 1);
 		g.save();

@@ -1,23 +1,19 @@
 // SPDX-License-Identifier: MIT
 // Puts the page together: reads the data, builds the controls around the markup
 // that is there already, and keeps all parts at the same state.
-import { bytesOfBase64, decodeReport, decodeTimeline, decodeTree, FOLDED, gunzip, RUNTIME } from './data.js';
+import { Colors } from './colors.js';
+import { bytesOfBase64, decodeReport, decodeTimeline, decodeTree, FOLDED, gunzip } from './data.js';
 import { Details, amountText, nameOf, placeOf } from './details.js';
-import { choice, copyButton, el } from './dom.js';
-import { Flame, TINTS, colorOf } from './flame.js';
+import { choice, el } from './dom.js';
+import { Flame } from './flame.js';
+import { actOnKey, helpDialog } from './keys.js';
 import { formatBytes, formatCount, formatPercent, shortName, visible } from './names.js';
 import { DEFAULTS, VIEWS, formatHash, parseHash } from './state.js';
 import { markProcess, wireFindings } from './suspects.js';
 import { FunctionTable } from './table.js';
+import { Theme } from './theme.js';
 import { Timeline } from './timeline.js';
 import { BottomUp, TopDown, functionTotals, matchFunctions, matchedNodes, nodeOfHash, parseQuery, pathHash, sumOf, totalsOf } from './tree.js';
-
-const KEYS = [
-	['/', 'search; Enter goes to the largest match'], ['n N', 'next match, the one before'], ['arrows', 'walk: down to the largest callee, up to the caller, left and right among siblings'],
-	['Enter', 'zoom into the selected frame'], ['Escape', 'leave the search, then zoom out'], ['Home', 'zoom out all the way'],
-	['1 2 3 4', 'peak, live at end, allocated, temporary'], ['b', 'bytes or blocks'], ['i', 'top-down or bottom-up'],
-	['f t s', 'flame graph, table of functions, summary'], ['?', 'this help'],
-];
 
 const FOCUS_WIDTH = 90; // pixels that a finding shall have at least
 
@@ -34,17 +30,21 @@ class App {
 		this.root = 0;
 		this.build();
 		wireFindings(document, (...a) => this.openFinding(...a));
-		this.setTheme('auto');
+		this.theme.apply();
 		this.showProcess();
 		addEventListener('popstate', () => this.restore());
-		addEventListener('keydown', e => this.key(e));
+		addEventListener('keydown', e => {
+			if (actOnKey(this, e))
+				e.preventDefault();
+		});
 	}
 
 	// --- building ---
 
 	build() {
-		this.flame = new Flame({
-			label: fn => this.label(fn), color: fn => this.colors[fn], tint: fn => this.tints[fn], matches: fn => Boolean(this.mask && this.mask[fn]),
+		this.colors = new Colors(this.report);
+		this.flame = new Flame(this.colors, {
+			label: fn => this.label(fn), matches: fn => Boolean(this.mask && this.mask[fn]),
 			onhover: hit => this.describe(hit || this.flame.selected), onselect: hit => this.select(hit), onzoom: id => this.zoomTo(id, true),
 		});
 		this.details = new Details(this.report);
@@ -54,17 +54,17 @@ class App {
 		this.live = el('p', { class: 'offscreen', 'aria-live': 'polite' });
 		this.crumbs = el('nav', { class: 'crumbs', 'aria-label': 'Zoom' });
 		this.total = el('output', { class: 'total', 'data-hs': 'total' });
-		this.legend = el('p', { class: 'legend', 'aria-label': 'Colours' });
 		this.cards = el('div', { class: 'cards', role: 'group', 'aria-label': 'View' });
 		const graph = el('section', { class: 'panel flame' },
-			el('div', { class: 'bar' }, this.crumbs, this.total), this.flame.host, this.status, this.legend);
+			el('div', { class: 'bar' }, this.crumbs, this.total), this.flame.host, this.status, this.colors.legend);
 		const summary = el('section', { class: 'panel summary' }, ...['hs-processes', 'hs-hotspots'].map(id => document.getElementById(id)));
 		this.panels = { flame: graph, table: el('section', { class: 'panel table' }, this.table.panel), summary };
 		document.getElementById('hs-header').append(this.headTools());
 		document.getElementById('hs-main').append(...this.notes(),
 			el('aside', {}, document.getElementById('hs-suspects'), this.details.panel),
 			el('div', { class: 'work' }, this.cards, this.timeline.panel, this.tools(), ...Object.values(this.panels)), this.live);
-		document.body.append(this.buildHelp());
+		this.help = helpDialog();
+		document.body.append(this.help);
 		document.documentElement.classList.add('app');
 	}
 
@@ -82,8 +82,11 @@ class App {
 			return el('option', { value: String(i) }, `${visible(id)}   ${formatBytes(bytes || 0)}`);
 		});
 		this.chooser = el('select', { 'aria-label': 'Process', onchange: () => this.change({ process: Number(this.chooser.value), root: '' }) }, ...ids);
-		this.themeButton = el('button', { type: 'button', 'data-hs': 'theme', onclick: () => this.cycleTheme() });
-		return el('div', { class: 'headtools' }, ids.length > 1 ? this.chooser : null, this.themeButton,
+		this.theme = new Theme(theme => {
+			this.colors.setTheme(theme);
+			this.flame.draw();
+		});
+		return el('div', { class: 'headtools' }, ids.length > 1 ? this.chooser : null, this.theme.button,
 			el('button', { type: 'button', 'aria-label': 'Help', title: 'Keys (?)', onclick: () => this.help.showModal() }, '?'));
 	}
 
@@ -101,50 +104,6 @@ class App {
 		this.found = el('output', { class: 'found', 'data-hs': 'search-total', 'data-bytes': '0' });
 		return el('div', { class: 'tools' }, this.tabs.group, this.units.group, this.directions.group, this.order,
 			el('div', { class: 'search' }, this.search, this.found));
-	}
-
-	buildHelp() {
-		this.help = el('dialog', { 'data-hs': 'help', 'aria-label': 'Keys' }, el('h2', {}, 'Keys'),
-			el('dl', {}, ...KEYS.flatMap(([key, what]) => [el('dt', {}, el('kbd', {}, key)), el('dd', {}, what)])),
-			el('p', { class: 'where' }, 'Width is memory, not time. Colours are modules, tints their source files; grey is the C and C++ runtime. Hatched blocks are frames too narrow to draw.'),
-			copyButton('Copy link to this view', () => location.href), ' ',
-			el('button', { type: 'button', onclick: () => this.help.close() }, 'Close'));
-		this.help.addEventListener('click', e => {
-			if (e.target === this.help)
-				this.help.close();
-		});
-		return this.help;
-	}
-
-	// --- theme ---
-
-	setTheme(theme) {
-		this.theme = theme;
-		const dark = matchMedia('(prefers-color-scheme: dark)');
-		const apply = () => {
-			const now = this.theme === 'auto' ? (dark.matches ? 'dark' : 'light') : this.theme;
-			document.documentElement.dataset.theme = now;
-			this.flame.theme = now;
-			this.flame.redraw();
-			this.showLegend();
-		};
-		if (!this.watching) {
-			this.watching = true;
-			dark.addEventListener('change', apply);
-			addEventListener('beforeprint', () => {
-				document.documentElement.dataset.theme = this.flame.theme = 'light';
-				this.flame.draw();
-				this.showLegend();
-			});
-			addEventListener('afterprint', apply);
-		}
-		this.themeButton.textContent = { auto: '◐ Auto', light: '○ Light', dark: '● Dark' }[theme];
-		this.themeButton.setAttribute('aria-label', `Theme: ${theme}`);
-		apply();
-	}
-
-	cycleTheme() {
-		this.setTheme({ auto: 'light', light: 'dark', dark: 'auto' }[this.theme]);
 	}
 
 	// --- state ---
@@ -187,7 +146,7 @@ class App {
 		this.tree = this.trees[i];
 		this.chooser.value = String(i);
 		this.sums = VIEWS.map(v => ({ bytes: this.whole(v.bytes), blocks: this.whole(v.blocks) }));
-		this.colorModules();
+		this.colors.rank(this.tree);
 		this.timeline.show(decodeTimeline(report.times[i]), report.meta.processes[i]);
 		markProcess(document, i);
 		this.back = [];
@@ -227,6 +186,13 @@ class App {
 		this.flame.order = state.order;
 		this.flame.show(this.source, this.root);
 		this.showSearch();
+	}
+
+	pickView(i) {
+		if (!(this.sums[i].bytes > 0 || this.sums[i].blocks > 0))
+			return false;
+		this.change({ view: VIEWS[i].id });
+		return true;
 	}
 
 	showCards() {
@@ -348,55 +314,6 @@ class App {
 		if (this.labels[fn] === undefined)
 			this.labels[fn] = visible(shortName(this.report.names[this.report.functions.name[fn]].slice(0, 1000)));
 		return this.labels[fn];
-	}
-
-	// Hues go to the modules that allocate most, most first; the runtime is grey.
-	colorModules() {
-		const { report, tree } = this;
-		const { functions } = report;
-		const weight = new Float64Array(report.modules.length / 2);
-		const values = tree.figures.find(f => f && f.some(v => v > 0)) || [];
-		const share = totalsOf(tree, tree.figures.indexOf(values));
-		for (let i = 1; i < tree.n; i++) {
-			const fn = report.frames.fn[tree.frame[i]];
-			const module = functions.module[fn];
-			if (!(functions.flags[fn] & RUNTIME))
-				weight[module] += share[i];
-		}
-		const ranked = [...weight.keys()].filter(m => weight[m] > 0).sort((a, b) => weight[b] - weight[a] || a - b);
-		this.legendModules = ranked.slice(0, 8).filter(m => weight[m] > weight[ranked[0]] / 1000);
-		const index = new Map(ranked.map((m, i) => [m, i]));
-		this.colors = new Int16Array(functions.n).fill(-1);
-		for (let fn = FOLDED + 1; fn < functions.n; fn++)
-			if (!(functions.flags[fn] & RUNTIME) && index.has(functions.module[fn]))
-				this.colors[fn] = index.get(functions.module[fn]) % 8;
-		this.tints = this.tints || this.makeTints();
-		this.showLegend();
-	}
-
-	// One hue is a module; its tints are source files, so that neighbours differ.
-	makeTints() {
-		const { functions, files } = this.report;
-		const ofFile = files.map(file => {
-			let h = 7;
-			for (let i = 0; i < file.length; i++)
-				h = Math.imul(h, 31) + file.charCodeAt(i) | 0;
-			return (h >>> 3) % TINTS;
-		});
-		return Uint8Array.from(functions.file, file => ofFile[file]);
-	}
-
-	showLegend() {
-		if (!this.legendModules)
-			return;
-		const swatch = (index, name) => {
-			const s = el('span', { class: 'swatch', 'aria-hidden': 'true' });
-			s.style.backgroundColor = colorOf(index, this.flame.theme);
-			return el('span', { class: 'entry' }, s, name);
-		};
-		const name = m => visible(this.report.modules[2 * m]).replace(/\.cpython-[\w-]+\.so$/, '.so') || 'no module';
-		this.legend.replaceChildren(...this.legendModules.map((m, i) => swatch(i, name(m))),
-			swatch(-1, 'runtime, allocators'));
 	}
 
 	// --- zoom, selection, search ---
@@ -548,73 +465,6 @@ class App {
 			above.add(n);
 		this.flame.select({ id: node, hidden: null }, id => above.has(id) || id > node && id < tree.end[node]);
 		this.flame.reveal(node);
-	}
-
-	// --- keys ---
-
-	key(e) {
-		if (e.ctrlKey || e.metaKey || e.altKey || this.help.open)
-			return;
-		const typing = e.target.closest && e.target.closest('input, select, textarea');
-		if (typing) {
-			if (e.key === 'Enter' && typing === this.search) {
-				typing.blur();
-				this.nextMatch(1);
-			} else if (e.key === 'Escape') {
-				if (typing === this.search && this.search.value)
-					this.change({ query: '' }, true);
-				typing.blur();
-				e.preventDefault();
-			}
-			return;
-		}
-		if (this.act(e))
-			e.preventDefault();
-	}
-
-	act(e) {
-		const { key } = e;
-		if (key === '/') {
-			this.search.focus();
-			this.search.select();
-		} else if (key === '?') {
-			this.help.showModal();
-		} else if (key === 'Escape') {
-			if (this.state.query && !this.root)
-				this.change({ query: '' }, true);
-			else if (this.root)
-				this.zoomOut();
-		} else if (key === 'Home') {
-			this.back = [];
-			this.zoomTo(0, false);
-		} else if (key === 'Enter') {
-			// A focused button or summary acts for itself.
-			if (e.target.closest && e.target.closest('button, summary, a') || !this.flame.selected || this.flame.selected.hidden)
-				return false;
-			this.zoomTo(this.flame.selected.id, true);
-		} else if (key.startsWith('Arrow')) {
-			return this.state.tab === 'flame' && this.flame.move(key);
-		} else {
-			return this.letter(key);
-		}
-		return true;
-	}
-
-	letter(key) {
-		const view = VIEWS[Number(key) - 1];
-		if (key === 'n' || key === 'N')
-			return this.nextMatch(key === 'n' ? 1 : -1);
-		if (view && this.cards.querySelector(`[data-view=${view.id}]:not(:disabled)`))
-			this.change({ view: view.id });
-		else if (key === 'b')
-			this.change({ unit: this.unit === 'bytes' ? 'blocks' : 'bytes' });
-		else if (key === 'i')
-			this.change({ direction: this.state.direction === 'up' ? 'down' : 'up', root: '' });
-		else if ('fts'.includes(key))
-			this.change({ tab: { f: 'flame', t: 'table', s: 'summary' }[key] });
-		else
-			return false;
-		return true;
 	}
 }
 
