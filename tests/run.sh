@@ -65,7 +65,7 @@ wait_for()
 	done
 }
 
-plan 51
+plan 53
 
 # The program's own status.
 for code in 0 3 126 127 255; do
@@ -141,6 +141,27 @@ printf 'int probe(void);\nint probe(void) { return 1; }\n' >user.c
 LD_PRELOAD=$PWD/user.so run -q -o s sh -c 'echo "$LD_PRELOAD"'
 is "the user's LD_PRELOAD stays, behind ours" \
 	"$(sed 's|^/[^:]*/libheapsnap\.so:||' out)" "$PWD/user.so"
+
+cat >asan.c <<EOF
+#include <stdlib.h>
+int main(void)
+{
+	for (int i = 0; i < 1000; i++)
+		free(malloc(10));
+	return 7;
+}
+EOF
+if "$CC" -fsanitize=address -fno-builtin -o asan asan.c 2>/dev/null &&
+	ldd ./asan | grep -q asan; then
+	run -q -o asan.d ./asan
+	n=$("$heapsnap" analyze --json - asan.d | sed -n 's/.*"allocations": *\([0-9]*\).*/\1/p' |
+		head -n 1)
+	is "a program with AddressSanitizer runs" "$status" 7
+	is "and its calls of malloc are seen" "$((n >= 1000))" 1
+else
+	skip "a program with AddressSanitizer runs" "the compiler has no shared one"
+	skip "and its calls of malloc are seen" "the compiler has no shared one"
+fi
 
 # Signals.
 cat >waits.sh <<EOF

@@ -76,14 +76,14 @@ static uint64_t offset_of(const struct view *v, const Elf64_Ehdr *e, uint64_t ad
 	return UINT64_MAX;
 }
 
-static char *find_sanitizer(const struct view *v, const Elf64_Ehdr *e,
+static bool needs_sanitizer(const struct view *v, const Elf64_Ehdr *e,
 			    const Elf64_Phdr *dynamic)
 {
 	size_t n = dynamic->p_filesz / sizeof(Elf64_Dyn);
 	const Elf64_Dyn *d = at(v, dynamic->p_offset, n * sizeof(*d));
 	uint64_t strings = UINT64_MAX;
 	if (!d || dynamic->p_offset % 8)
-		return NULL;
+		return false;
 	for (size_t i = 0; i < n && d[i].d_tag != DT_NULL; i++)
 		if (d[i].d_tag == DT_STRTAB)
 			strings = offset_of(v, e, d[i].d_un.d_ptr);
@@ -94,9 +94,9 @@ static char *find_sanitizer(const struct view *v, const Elf64_Ehdr *e,
 		const char *name = string_at(v, strings + d[i].d_un.d_val);
 		if (name && (!strncmp(name, "libasan.so", 10) ||
 			     !strncmp(name, "libclang_rt.asan", 16)))
-			return hs_xstrdup(name);
+			return true;
 	}
-	return NULL;
+	return false;
 }
 
 static struct hs_error *parse(const struct view *v, struct hs_elf *ret)
@@ -116,8 +116,8 @@ static struct hs_error *parse(const struct view *v, struct hs_elf *ret)
 			p->p_type == PT_INTERP ? string_at(v, p->p_offset) : NULL;
 		if (name && !ret->interpreter)
 			ret->interpreter = hs_xstrdup(name);
-		if (p->p_type == PT_DYNAMIC && !ret->sanitizer)
-			ret->sanitizer = find_sanitizer(v, e, p);
+		if (p->p_type == PT_DYNAMIC)
+			ret->sanitizer |= needs_sanitizer(v, e, p);
 	}
 	return NULL;
 }
@@ -149,6 +149,5 @@ struct hs_error *hs_elf_read(const char *path, struct hs_elf *ret)
 void hs_elf_deinit(struct hs_elf *elf)
 {
 	free(elf->interpreter);
-	free(elf->sanitizer);
 	*elf = (struct hs_elf){0};
 }

@@ -10,7 +10,7 @@ struct hs_elf {
 	bool machine_fits;   /* 64 bit, and for this processor */
 	const char *machine; /* a name of it for messages */
 	char *interpreter;   /* the dynamic loader; NULL: statically linked */
-	char *sanitizer;     /* libasan.so.N among the libraries it needs, or NULL */
+	bool sanitizer;      /* AddressSanitizer's is among the libraries it needs */
 };
 
 HS_MUST_USE struct hs_error *hs_elf_read(const char *path, struct hs_elf *ret);

@@ -173,7 +173,7 @@ static struct hs_error *look(const char *file, struct hs_program *program, char 
 	err = hs_elf_read(file, &elf);
 	if (!err) {
 		err = check_elf(file, &elf);
-		program->sanitizer = HS_TAKE(elf.sanitizer);
+		program->sanitizer = elf.sanitizer;
 		hs_elf_deinit(&elf);
 	}
 	return err;
@@ -206,6 +206,5 @@ struct hs_error *hs_program_find(const char *name, struct hs_program *ret)
 void hs_program_deinit(struct hs_program *program)
 {
 	free(program->path);
-	free(program->sanitizer);
 	*program = (struct hs_program){0};
 }

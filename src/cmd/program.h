@@ -10,8 +10,8 @@
 #include "src/base.h"
 
 struct hs_program {
-	char *path;      /* what to execute */
-	char *sanitizer; /* a library that must be the first one, or NULL */
+	char *path;     /* what to execute */
+	bool sanitizer; /* it needs AddressSanitizer's library */
 };
 
 /* Find NAME as execvp(3) does, and look at it and at its interpreters. */

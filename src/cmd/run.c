@@ -150,13 +150,26 @@ static struct hs_error *make_plan(const struct settings *s, struct plan *p)
 	return hs_output_dir(dir, &p->dir);
 }
 
-/* Ours before the user's; a sanitizer's library insists on being the first. */
+/* Ours before the user's. */
 static char *preload_list(const struct plan *p)
 {
 	const char *users = from_environment("LD_PRELOAD", "");
-	const char *first = p->program.sanitizer ? p->program.sanitizer : "";
-	return hs_xasprintf("%s%s%s%s%s", first, *first ? ":" : "", p->place.tracker,
-			    *users ? ":" : "", users);
+	return hs_xasprintf("%s%s%s", p->place.tracker, *users ? ":" : "", users);
+}
+
+/*
+ * AddressSanitizer refuses to run where its library is not the first one.  It
+ * need not be: the tracker passes every call on to it.  But if it were, nobody
+ * would call the tracker.  Its operator new does not call malloc, either.
+ */
+static char *sanitizer_options(const struct settings *s, const struct plan *p)
+{
+	const char *users = from_environment("ASAN_OPTIONS", "");
+	if (!s->quiet)
+		hs_log_note("'%s' is built with AddressSanitizer: what it gets by "
+			    "operator new is not recorded",
+			    p->program.path);
+	return hs_xasprintf("%s%sverify_asan_link_order=0", users, *users ? ":" : "");
 }
 
 /* The tracker expands %p, %n and %h in HEAPSNAP_DIR; a directory has a name. */
@@ -177,12 +190,16 @@ static struct hs_error *launch(const struct settings *s, const struct plan *p,
 {
 	HS_CLEANUP(hs_freep) char *preload = preload_list(p);
 	HS_CLEANUP(hs_freep) char *dir = escape(p->dir);
+	HS_CLEANUP(hs_freep) char *asan = NULL;
+	if (p->program.sanitizer)
+		asan = sanitizer_options(s, p);
 	const struct hs_environment env[] = {
 		{"LD_PRELOAD", preload},
 		{"HEAPSNAP_DIR", dir},
 		{"HEAPSNAP_INTERVAL", s->interval},
 		{"HEAPSNAP_MAX_DISK", s->max_disk},
 		{"HEAPSNAP_KEEP_LOG", s->keep_log ? "1" : "0"},
+		{asan ? "ASAN_OPTIONS" : NULL, asan},
 		{NULL, NULL},
 	};
 	return hs_launch(p->program.path, s->argv, env, ret);
