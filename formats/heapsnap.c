@@ -551,10 +551,9 @@ static void say_what_is_missing(struct reading *r)
 			"%llu piece%s of the event log could not be read to the end.",
 			COUNT(loss->damaged_pieces));
 	if (loss->missing_pieces)
-		hs_build_warn(r->b,
-			      "%llu piece%s of the event log missing from the capture.",
-			      (unsigned long long)loss->missing_pieces,
-			      loss->missing_pieces == 1 ? " is" : "s are");
+		hs_build_warn(r->b, "%llu piece%s of the event log %s missing.",
+			      COUNT(loss->missing_pieces),
+			      loss->missing_pieces == 1 ? "is" : "are");
 	if (p->lost_events)
 		hs_build_warn(r->b,
 			      "%llu event%s could not be recorded: figures are too low.",

@@ -490,6 +490,29 @@ START_TEST(the_samples_tell_the_figures_that_their_readme_promises)
 }
 END_TEST
 
+START_TEST(missing_pieces_are_told_in_good_english)
+{
+	for (uint32_t missing = 1; missing <= 2; missing++) {
+		struct cap cap;
+		struct cap_stream s;
+		size_t size;
+		cap_init(&cap);
+		cap_stream(&s, 0, 1, 1000);
+		s.sequence = missing;
+		cap_chunk(&cap, &s, HS_WIRE_CHUNK_OPEN);
+		uint8_t *file = cap_finish(&cap, &size);
+		struct hs_profile *p = profile_of(file, size);
+		ck_assert(!p->process.complete);
+		ck_assert_uint_eq(p->n_warnings, 1);
+		ck_assert_str_eq(p->warnings[0],
+				 missing == 1 ? "1 piece of the event log is missing."
+					      : "2 pieces of the event log are missing.");
+		hs_profile_free(p);
+		free(file);
+	}
+}
+END_TEST
+
 /* Reads and seals whatever comes; seal checks every invariant. */
 static bool survive(const uint8_t *file, size_t size)
 {
@@ -534,4 +557,5 @@ HS_SUITE("heapsnap", a_log_becomes_the_profile_that_the_model_has,
 	 stacks_that_were_cut_are_marked_and_unknown_addresses_kept,
 	 the_samples_tell_the_figures_that_their_readme_promises,
 	 lost_events_make_a_capture_incomplete_and_are_told,
+	 missing_pieces_are_told_in_good_english,
 	 cut_and_damaged_captures_stay_valid_profiles)
