@@ -65,7 +65,7 @@ wait_for()
 	done
 }
 
-plan 53
+plan 55
 
 # The program's own status.
 for code in 0 3 126 127 255; do
@@ -301,6 +301,31 @@ if [ "$(id -u)" = 0 ] && mkdir full && mount -t tmpfs -o size=512k tmpfs full 2>
 else
 	skip "a directory without room" "cannot mount a small tmpfs"
 fi
+cat >many.c <<EOF
+#include <stdio.h>
+#include <stdlib.h>
+int main(void)
+{
+	for (int i = 0; i < 2000000; i++)
+		if (malloc(i % 100) == NULL)
+			return 1;
+	return puts("end") < 0;
+}
+EOF
+"$CC" -fno-builtin -o many many.c
+if [ "$(id -u)" = 0 ] && mount -t tmpfs -o size=2m tmpfs full 2>/dev/null; then
+	run -o full ./many
+	is "a disk that becomes full while the program runs costs events only" \
+		"$status $(cat out) $("$heapsnap" analyze --json - full 2>/dev/null |
+			grep -c '"complete": *false')" "0 end 1"
+	umount full
+else
+	skip "a disk that becomes full while the program runs costs events only" \
+		"cannot mount a small tmpfs"
+fi
+mkdir gone
+run -o gone sh -c 'rm -rf gone; exit 6'
+is "a directory that vanishes meanwhile costs the captures only" "$status" 6
 run -o
 is "wrong usage is status 2" "$status" 2
 run -o s

@@ -116,13 +116,15 @@ struct hs_error *rc_finalize(int dir_fd, const char *name, ino_t inode,
 	struct original o = {.fd = -1};
 	struct hs_capture *c = NULL;
 	struct hs_error *err = open_original(dir_fd, name, inode, &o);
-	if (!err) {
-		struct hs_cursor in = hs_cursor(o.data, (size_t)o.st.st_size, name);
-		err = hs_capture_open(&in, &c);
+	if (err) {
+		close_original(&o);
+		return hs_error_in(err, "%s is lost", name);
 	}
+	struct hs_cursor in = hs_cursor(o.data, (size_t)o.st.st_size, NULL);
+	err = hs_capture_open(&in, &c);
 	if (!err)
 		err = rewrite(dir_fd, name, c, &o, end);
 	hs_capture_free(c);
 	close_original(&o);
-	return hs_error_in(err, "%s was not rewritten (it is readable as it is)", name);
+	return hs_error_in(err, "%s stays as it grew, and can be read", name);
 }
