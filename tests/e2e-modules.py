@@ -21,7 +21,7 @@ CHOSEN = "cam.capture,cam.detect,cam.review"
 
 def run(argv, folder, modules, **more):
     return hs.Ran(argv, LD_PRELOAD=hs.TRACKER, HEAPSNAP_DIR=folder, HEAPSNAP_MODULES=modules,
-                  HEAPSNAP_REPORT="none", **more)
+                  HEAPSNAP_RECORDER="none", **more)
 
 
 def late_names(tap, work):

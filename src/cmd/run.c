@@ -19,8 +19,8 @@
 #include "src/cmd/program.h"
 #include "src/cmd/progress.h"
 #include "src/cmd/recording.h"
-#include "src/cmd/units.h"
 #include "src/log.h"
+#include "src/units.h"
 #include "src/wire.h"
 
 #define DEFAULT_DIR      "heapsnap_reports"

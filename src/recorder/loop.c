@@ -109,9 +109,26 @@ static int timeout_ms(const struct rc_recorder *rc)
 	return next <= now ? 0 : (int)HS_MIN((next - now + 999999) / 1000000, 60000u);
 }
 
+static bool busy(const struct rc_recorder *rc)
+{
+	return rc->peers.n || rc->targets.n || rc->pending.n;
+}
+
+/*
+ * A program that begins right now finds the folder locked and starts no
+ * recorder.  So the lock is given up first and then looked who came: who comes
+ * later finds it free.
+ */
+static bool may_leave(struct rc_recorder *rc)
+{
+	flock(rc->dir_fd, LOCK_UN);
+	rc_targets_scan(rc, false);
+	return !busy(rc) || flock(rc->dir_fd, LOCK_EX | LOCK_NB) != 0;
+}
+
 static void loop(struct rc_recorder *rc)
 {
-	while (rc->peers.n || rc->targets.n || rc->pending.n) {
+	while (busy(rc) || !may_leave(rc)) {
 		struct epoll_event events[64];
 		int n = epoll_wait(rc->epoll_fd, events, HS_COUNT(events),
 				   timeout_ms(rc));
@@ -136,14 +153,16 @@ int rc_record(const struct rc_options *options)
 	const char *wrong = open_all(&rc);
 	if (wrong) {
 		char *text = hs_xasprintf("%s: %s", wrong, strerror(errno));
-		answer(options->control_fd, *wrong ? RC_FAILED : RC_BUSY, text);
+		if (options->control_fd >= 0)
+			answer(options->control_fd, *wrong ? RC_FAILED : RC_BUSY, text);
 		free(text);
 		return 1;
 	}
-	uint64_t id = rc_peers_add(&rc, options->control_fd)->id;
-	const struct rc_message ready = {.kind = RC_READY};
 	rc_targets_scan(&rc, true);
-	rc_peers_tell(&rc, id, &ready);
+	if (options->control_fd >= 0) {
+		uint64_t id = rc_peers_add(&rc, options->control_fd)->id;
+		rc_peers_tell(&rc, id, &(struct rc_message){.kind = RC_READY});
+	}
 	loop(&rc);
 	if (rc.listen_fd >= 0)
 		unlinkat(rc.dir_fd, RC_SOCKET_NAME, 0);

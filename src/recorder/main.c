@@ -2,20 +2,26 @@
 
 /*
  * heapsnap-recorder: keeps the captures of one directory while the programs
- * run.  Started by `heapsnap run`:
+ * run.  Started by `heapsnap run`, or by the first program that is recorded
+ * where no recorder is:
  *
  *      heapsnap-recorder CONTROL_FD DIR INTERVAL_NS MAX_DISK
+ *      heapsnap-recorder --alone DIR
  *
- * Nobody sees its output: what it has to say goes through the control socket.
+ * Nobody sees its output: what it has to say goes through the control socket,
+ * if there is one.  This is the one place where it reads the environment.
  */
 #include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "src/recorder/recorder.h"
+#include "src/units.h"
 
 /* Leave the terminal, the caller's descriptors and its folder alone. */
 static void detach(int control_fd)
@@ -26,8 +32,9 @@ static void detach(int control_fd)
 		dup2(null, fd);
 	if (control_fd > 3)
 		close_range(3, (unsigned)control_fd - 1, 0);
-	close_range((unsigned)control_fd + 1, ~0u, 0);
-	fcntl(control_fd, F_SETFD, FD_CLOEXEC);
+	close_range(control_fd < 0 ? 3 : (unsigned)control_fd + 1, ~0u, 0);
+	if (control_fd >= 0)
+		fcntl(control_fd, F_SETFD, FD_CLOEXEC);
 	umask(0077);
 	(void)!chdir("/"); /* where it fails, some mount stays busy */
 }
@@ -42,18 +49,53 @@ static void reset_signals(void)
 	sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
+static bool wants_reports(void)
+{
+	const char *s = getenv("HEAPSNAP_REPORT");
+	return !s || strcmp(s, "none") != 0;
+}
+
+static struct rc_options for_run(char **argv)
+{
+	return (struct rc_options){.control_fd = (int)strtol(argv[1], NULL, 10),
+				   .dir = argv[2],
+				   .interval_ns = strtoull(argv[3], NULL, 10),
+				   .max_disk = strtoull(argv[4], NULL, 10),
+				   .reports = wants_reports()};
+}
+
+/* A value that makes no sense counts as none: nobody is there to be told. */
+static struct rc_options alone(const char *dir)
+{
+	struct rc_options options = {.control_fd = -1,
+				     .dir = dir,
+				     .interval_ns = 1000000000,
+				     .max_disk = (uint64_t)1 << 30,
+				     .reports = wants_reports()};
+	const char *interval = getenv("HEAPSNAP_INTERVAL");
+	const char *max_disk = getenv("HEAPSNAP_MAX_DISK");
+	if (interval)
+		hs_parse_time(interval, &options.interval_ns);
+	if (max_disk)
+		hs_parse_size(max_disk, &options.max_disk);
+	if (options.interval_ns < 1000000)
+		options.interval_ns = 1000000;
+	return options;
+}
+
 int main(int argc, char **argv)
 {
-	if (argc != 5) {
-		fputs("heapsnap-recorder is started by 'heapsnap run'\n", stderr);
-		return 2;
-	}
-	struct rc_options options = {.control_fd = (int)strtol(argv[1], NULL, 10),
-				     .dir = argv[2],
-				     .interval_ns = strtoull(argv[3], NULL, 10),
-				     .max_disk = strtoull(argv[4], NULL, 10)};
-	if (options.control_fd < 3 || options.dir[0] != '/' || !options.interval_ns) {
-		fputs("heapsnap-recorder: wrong arguments\n", stderr);
+	struct rc_options options = {.control_fd = -2};
+	if (argc == 5)
+		options = for_run(argv);
+	else if (argc == 3 && !strcmp(argv[1], "--alone"))
+		options = alone(argv[2]);
+	if (options.control_fd < -1 ||
+	    (options.control_fd >= 0 && options.control_fd < 3) ||
+	    options.dir[0] != '/' || !options.interval_ns) {
+		fputs("heapsnap-recorder is started by 'heapsnap run' and by programs\n"
+		      "that run with libheapsnap.so preloaded\n",
+		      stderr);
 		return 2;
 	}
 	detach(options.control_fd);

@@ -173,6 +173,14 @@ uint64_t rc_peers_of(const struct rc_recorder *rc, const struct rc_target *t)
 	return rc->peers.n == 1 && !rc->peers.at[0].gone ? rc->peers.at[0].id : 0;
 }
 
+bool rc_peers_present(const struct rc_recorder *rc, uint64_t id)
+{
+	for (size_t i = 0; i < rc->peers.n; i++)
+		if (rc->peers.at[i].id == id && !rc->peers.at[i].gone)
+			return true;
+	return false;
+}
+
 bool rc_peers_await(const struct rc_recorder *rc, pid_t pid)
 {
 	for (size_t i = 0; i < rc->peers.n; i++)

@@ -16,10 +16,11 @@
 #include "src/recorder/target.h"
 
 struct rc_options {
-	int control_fd;
+	int control_fd; /* -1: started by a tracked program, no run waits for us */
 	const char *dir;
 	uint64_t interval_ns; /* between snapshots */
 	uint64_t max_disk;    /* bytes of one capture; 0: no bound */
+	bool reports;         /* of captures that no run waits for: write HTML and text */
 };
 
 struct rc_peer {
@@ -78,6 +79,9 @@ uint64_t rc_targets_next(const struct rc_recorder *rc);     /* when to call it a
 struct rc_target *rc_targets_find(struct rc_recorder *rc, uint64_t id);
 void rc_targets_drop(struct rc_recorder *rc, struct rc_target *t);
 
+/* reporter.c: start `heapsnap analyze` on NAME, wait for it; in a child of ours */
+void rc_report(int dir_fd, const char *name);
+
 /* writers.c */
 void rc_writers_start(struct rc_recorder *rc); /* as many as may run */
 void rc_writers_finish(struct rc_recorder *rc, uint64_t id);
@@ -90,6 +94,7 @@ void rc_peers_receive(struct rc_recorder *rc, uint64_t id, uint32_t events);
 void rc_peers_tell(struct rc_recorder *rc, uint64_t id, const struct rc_message *m);
 /* Whose run started T's process; 0 if that is not known. */
 uint64_t rc_peers_of(const struct rc_recorder *rc, const struct rc_target *t);
+bool rc_peers_present(const struct rc_recorder *rc, uint64_t id); /* still there? */
 bool rc_peers_await(const struct rc_recorder *rc, pid_t pid); /* will one tell its end? */
 void rc_peers_settle(struct rc_recorder *rc); /* say BYE, forget who is gone */
 

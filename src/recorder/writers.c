@@ -36,6 +36,8 @@ static _Noreturn void work(struct rc_recorder *rc, const struct rc_target *t, in
 		close(rc->peers.at[i].fd);
 	sched_setscheduler(0, SCHED_OTHER, &(struct sched_param){0});
 	struct hs_error *err = rc_finalize(rc->dir_fd, t->name, t->inode, &t->end);
+	if (!err && rc->options.reports && !rc_peers_present(rc, t->peer))
+		rc_report(rc->dir_fd, t->name);
 	if (err)
 		(void)!write(pipe_fd, hs_error_message(err),
 			     strlen(hs_error_message(err)));

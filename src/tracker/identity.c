@@ -16,6 +16,7 @@
 #include "config.h"
 #include "src/tracker/capture.h"
 #include "src/tracker/select.h"
+#include "src/tracker/spawn.h"
 #include "src/tracker/state.h"
 
 #define DEFAULT_DIR      "heapsnap_reports"
@@ -51,6 +52,15 @@ static char **initial_environment(void)
 {
 	long argc = *(long *)__libc_stack_end;
 	return tr_argv() + argc + 1;
+}
+
+char *tr_env_entry(const char *prefix)
+{
+	size_t n = strlen(prefix);
+	for (char **e = initial_environment(); *e; e++)
+		if (!strncmp(*e, prefix, n))
+			return *e;
+	return NULL;
 }
 
 const char *tr_env(const char *name)
@@ -112,6 +122,7 @@ void tr_identity_settings(void)
 		settings.max_disk = DEFAULT_MAX_DISK;
 	settings.keep_log = keep && *keep == '1';
 	tr_select_start(tr_env("HEAPSNAP_MODULES"));
+	tr_spawn_settings();
 }
 
 /* The directory with %p, %n and %h expanded. */
@@ -157,6 +168,11 @@ void tr_identity_start(const uint8_t *parent_id)
 	name_self();
 	name_dir();
 	make_dirs();
+}
+
+const char *tr_identity_dir(void)
+{
+	return self.dir;
 }
 
 void tr_identity_path(char *path, size_t size, unsigned attempt)

@@ -16,6 +16,9 @@ TR_HIDDEN void tr_identity_settings(void);
  */
 TR_HIDDEN void tr_identity_start(const uint8_t *parent_id);
 
+/* The folder, absolute. */
+TR_HIDDEN const char *tr_identity_dir(void);
+
 /* DIR/NAME.PID.hsnap; the ATTEMPT-th (from 0) name to try. */
 TR_HIDDEN void tr_identity_path(char *path, size_t size, unsigned attempt);
 

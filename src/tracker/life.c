@@ -13,6 +13,7 @@
 #include "src/tracker/identity.h"
 #include "src/tracker/modules.h"
 #include "src/tracker/select.h"
+#include "src/tracker/spawn.h"
 #include "src/tracker/stacks.h"
 #include "src/tracker/state.h"
 #include "src/tracker/unwind.h"
@@ -35,7 +36,10 @@ static bool open_capture(uint32_t flags)
 	 * Without MADV_WIPEONFORK a child would write into its parent's chunks:
 	 * better no recording at all (Linux before 4.14).
 	 */
-	return tr_streams_start(&wiped) && wiped && tr_capture_open(flags);
+	if (!tr_streams_start(&wiped) || !wiped || !tr_capture_open(flags))
+		return false;
+	tr_spawn_recorder(tr_identity_dir()); /* it finds the capture there */
+	return true;
 }
 
 /* Begin, unless this process is not selected; we are TR_STARTING. */

@@ -8,12 +8,15 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <time.h>
+#include <unistd.h>
 
 static long call(long n, long a, long b, long c, long d, long e, long f)
 {
@@ -184,6 +187,65 @@ bool sys_on_alternate_stack(void)
 {
 	stack_t ss;
 	return SYS2(SYS_sigaltstack, NULL, &ss) == 0 && (ss.ss_flags & SS_ONSTACK);
+}
+
+long sys_fork_silently(void)
+{
+	/* Flags 0: a copy of the process, and no signal at its end. */
+	return SYS0(SYS_clone);
+}
+
+void sys_reap_silent(long pid)
+{
+	while (SYS4(SYS_wait4, pid, NULL, __WALL, NULL) == -EINTR)
+		;
+}
+
+void sys_execve(const char *path, char *const *argv, char *const *env)
+{
+	SYS3(SYS_execve, path, argv, env);
+}
+
+void sys_exit(int code)
+{
+	for (;;)
+		SYS1(SYS_exit_group, code);
+}
+
+void sys_new_session(void)
+{
+	SYS0(SYS_setsid);
+}
+
+void sys_close_all(void)
+{
+	if (SYS3(SYS_close_range, 0, ~0u, 0) == 0)
+		return;
+	struct rlimit limit = {.rlim_cur = 65536};
+	SYS4(SYS_prlimit64, 0, RLIMIT_NOFILE, NULL, &limit);
+	for (unsigned long fd = 0; fd < limit.rlim_cur && fd < 1u << 20; fd++)
+		SYS1(SYS_close, fd);
+}
+
+void sys_unblock_signals(void)
+{
+	uint64_t none = 0;
+	SYS4(SYS_rt_sigprocmask, SIG_SETMASK, &none, NULL, sizeof(none));
+}
+
+bool sys_is_executable(const char *path)
+{
+	return SYS3(SYS_faccessat, AT_FDCWD, path, X_OK) == 0;
+}
+
+bool sys_is_locked(const char *path)
+{
+	long fd = sys_open(path, O_RDONLY | O_DIRECTORY, 0);
+	if (fd < 0)
+		return false;
+	long r = SYS2(SYS_flock, fd, LOCK_SH | LOCK_NB);
+	sys_close((int)fd); /* and with it the lock */
+	return r == -EWOULDBLOCK;
 }
 
 uint64_t sys_realtime_ns(void)

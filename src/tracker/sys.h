@@ -64,6 +64,22 @@ void sys_process_name(char name[16]);
 /* Is the calling thread on its alternate signal stack? */
 bool sys_on_alternate_stack(void);
 
+/*
+ * Processes, for spawn.c.  A silent child sends no SIGCHLD and is seen only by
+ * a wait that asks for such (__WALL).
+ */
+long sys_fork_silently(void);
+void sys_reap_silent(long pid);
+void sys_execve(const char *path, char *const *argv, char *const *env);
+_Noreturn void sys_exit(int code);
+void sys_new_session(void);
+void sys_close_all(void); /* all descriptors, the kernel's newest way or one by one */
+void sys_unblock_signals(void);
+bool sys_is_executable(const char *path);
+
+/* Does somebody hold an exclusive flock on PATH?  False if that cannot be asked. */
+bool sys_is_locked(const char *path);
+
 uint64_t sys_realtime_ns(void);
 void sys_random(void *buf, size_t size);
 long sys_uname(void *utsname);

@@ -54,7 +54,8 @@ class Ran:
 
 def preloaded(argv, into, counter=None, **more):
     """ARGV under the tracker alone: no recorder, the capture is all log."""
-    env = {"LD_PRELOAD": TRACKER, "HEAPSNAP_DIR": into, "HEAPSNAP_REPORT": "none"}
+    env = {"LD_PRELOAD": TRACKER, "HEAPSNAP_DIR": into, "HEAPSNAP_REPORT": "none",
+           "HEAPSNAP_RECORDER": "none"}
     if counter:
         env["LD_PRELOAD"] += ":" + COUNTER
         env["COUNT_FILE"] = counter

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 
 /* Reading sizes and times. */
-#include "src/cmd/units.h"
+#include "src/units.h"
 
 #include <string.h>
 #include <strings.h>

@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: MIT
+"""With LD_PRELOAD and HEAPSNAP_* alone: the first recorded process starts the
+recorder; captures are finished and reported by themselves; the recorder leaves and
+was never the program's business."""
+import glob
+import os
+import sys
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib"))
+import hs
+from tap import Tap, skip_all
+
+PATIENCE_S = 60
+
+
+def recorders(folder):
+    """Pids of the recorders of FOLDER and of its children."""
+    found = []
+    for path in glob.glob("/proc/[0-9]*/cmdline"):
+        try:
+            with open(path, "rb") as f:
+                words = f.read().split(b"\0")
+        except OSError:
+            continue
+        if words[0].endswith(b"heapsnap-recorder") and folder.encode() in words:
+            found.append(int(path.split("/")[2]))
+    return found
+
+
+def wait_for(condition):
+    deadline = time.monotonic() + PATIENCE_S
+    while time.monotonic() < deadline:
+        if condition():
+            return True
+        time.sleep(0.05)
+    return False
+
+
+def alone(argv, folder, **more):
+    return hs.Ran(argv, LD_PRELOAD=hs.TRACKER, HEAPSNAP_DIR=folder, **more)
+
+
+def main():
+    if not os.path.exists(hs.TRACKER):
+        skip_all(f"{hs.TRACKER} is not built")
+    tap, work = Tap(), hs.work_dir()
+    folder = work + "/reports"
+    bare, ran = hs.Ran([hs.victim("leaky")]), alone([hs.victim("leaky")], folder)
+    tap.say((ran.status, ran.out, ran.err) == (bare.status, bare.out, bare.err),
+            "the program behaves as ever", ran.text())
+    tap.say(wait_for(lambda: glob.glob(folder + "/*.txt") and glob.glob(folder + "/*.html")),
+            "its report is written by itself", os.listdir(folder))
+    tap.say(wait_for(lambda: not recorders(folder)), "the recorder leaves",
+            recorders(folder))
+    tap.say(all(name.startswith("leaky.") for name in os.listdir(folder)),
+            "only the capture and its reports stay", os.listdir(folder))
+    process, = hs.analyzed(folder)["processes"]
+    wanted = hs.own_truth("leaky", ran)
+    tap.equal({k: process["totals"][k[0:]] for k in wanted}, wanted,
+              "the capture has the victim's totals")
+    tap.equal(process["complete"], True, "and is complete")
+
+    shell = "for i in 1 2 3 4 5 6; do (exec sleep 0.3) & done; ps -e -o ppid= | " \
+            "grep -c \"^ *$$\\$\"; wait; exit 7"
+    folder = work + "/many"
+    bare, ran = hs.Ran(["sh", "-c", shell]), alone(["sh", "-c", shell], folder,
+                                                   HEAPSNAP_REPORT="none")
+    tap.equal((ran.status, ran.out), (bare.status, bare.out),
+              "a shell with children sees no child more")
+    tap.say(wait_for(lambda: not recorders(folder)), "one recorder keeps them all and leaves",
+            recorders(folder))
+    tap.say(not glob.glob(folder + "/*.html"), "HEAPSNAP_REPORT=none writes no report",
+            os.listdir(folder))
+    unfinished = [p["id"] for p in hs.analyzed(folder)["processes"] if not p["complete"]]
+    tap.equal(unfinished, [], "every capture is finished")
+
+    folder = work + "/none"
+    ran = alone([hs.victim("leaky")], folder, HEAPSNAP_RECORDER="none")
+    tap.say(ran.status == 0 and not glob.glob(folder + "/*.txt") and glob.glob(folder + "/*.hsnap"),
+            "HEAPSNAP_RECORDER=none leaves a plain log", os.listdir(folder))
+    ran = alone([hs.victim("leaky")], work + "/lost", HEAPSNAP_RECORDER="/nowhere/recorder")
+    tap.say(ran.status == 0 and not ran.err, "a recorder that is not there is no harm",
+            ran.text())
+    tap.end()
+
+
+main()
