@@ -266,9 +266,11 @@ colour()
 the_others_are_used()
 {
 	mkdir -p some && cp 'a dir'/*.hsnap some/good.1.hsnap && cp zeros.hsnap nothing.hsnap some
+	gzip -c <some/good.1.hsnap >some/packed.2.hsnap.gz && gzip -c <words.txt >some/words.gz
 	run 0 "$heapsnap" analyze some || return
 	says "left out: some/nothing.hsnap is empty" "left out: some/zeros.hsnap is not a capture" &&
-		grep -q good.1 out && [ -s some/report.html ]
+		[ "$(wc -l <err)" -eq 2 ] && grep -q '^good.1 ' out &&
+		grep -q '^packed.2 ' out && [ -s some/report.html ]
 }
 
 cut_off()

@@ -5,8 +5,10 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "formats/format.h"
 #include "src/build.h"
@@ -20,16 +22,24 @@
 
 #define CAPTURE_SUFFIX ".hsnap"
 
-static bool has_capture_suffix(const char *name)
+/* Length of ".hsnap", ".hsnap.gz" ... at the end of PATH; 0 if there is none. */
+static size_t capture_suffix(const char *path)
 {
-	size_t n = strlen(name), m = strlen(CAPTURE_SUFFIX);
-	return n > m && !strcmp(name + n - m, CAPTURE_SUFFIX);
+	static const char *const packings[] = {"", ".gz", ".zst", ".lz4", ".xz"};
+	size_t n = strlen(path);
+	for (size_t i = 0; i < HS_COUNT(packings); i++) {
+		size_t m = strlen(CAPTURE_SUFFIX) + strlen(packings[i]);
+		const char *end = n > m ? path + n - m : "";
+		if (!strncmp(end, CAPTURE_SUFFIX, strlen(CAPTURE_SUFFIX)) &&
+		    !strcmp(end + strlen(CAPTURE_SUFFIX), packings[i]))
+			return m;
+	}
+	return 0;
 }
 
 char *hs_capture_stem(const char *path)
 {
-	size_t n = strlen(path) - (has_capture_suffix(path) ? strlen(CAPTURE_SUFFIX) : 0);
-	return hs_xasprintf("%.*s", (int)n, path);
+	return hs_xasprintf("%.*s", (int)(strlen(path) - capture_suffix(path)), path);
 }
 
 static bool id_is_taken(const struct hs_inputs *in, const char *id)
@@ -103,29 +113,23 @@ static struct hs_error *read_profile(const struct hs_file *file, const char *pat
 	return NULL;
 }
 
-/* What a directory holds besides captures is passed over in silence. */
-enum origin { NAMED, FOUND };
-
 static struct hs_error *read_file(struct hs_inputs *in, const char *path,
-				  enum origin origin, struct hs_input *input)
+				  struct hs_input *input)
 {
 	struct hs_file file;
 	struct hs_error *err = hs_file_open(path, 0, &file);
-	bool silent = origin == FOUND && !has_capture_suffix(path);
 	if (err)
-		return silent ? (hs_error_free(err), NULL) : err;
+		return err;
 	enum hs_match match;
 	const struct hs_format *format =
 		hs_format_guess(file.data, file.size, hs_base_name(path), &match);
-	if (silent && (!format || match < HS_MATCH_LIKELY))
-		format = NULL;
-	else if (!file.size)
+	if (!file.size) {
 		err = hs_error("%s is empty: nothing was recorded, or the disk was full; "
 			       "record again",
 			       path);
-	else if (!format || !format->read)
+	} else if (!format || !format->read) {
 		err = not_known(path);
-	if (!err && format && format->read) {
+	} else {
 		input->id = unique_id(in, path);
 		hs_progress_task("reading %s", input->id);
 		err = read_profile(&file, path, input->id, format, &input->profile);
@@ -144,13 +148,12 @@ static bool is_read_already(const struct hs_inputs *in, const struct stat *st)
 	return false;
 }
 
-static void add_file(struct hs_inputs *in, const char *path, const struct stat *st,
-		     enum origin origin)
+static void add_file(struct hs_inputs *in, const char *path, const struct stat *st)
 {
 	if (is_read_already(in, st))
 		return;
 	struct hs_input input = {.dev = st->st_dev, .ino = st->st_ino};
-	struct hs_error *err = read_file(in, path, origin, &input);
+	struct hs_error *err = read_file(in, path, &input);
 	if (err)
 		hs_array_push(&in->errors, err);
 	if (!input.profile)
@@ -171,6 +174,26 @@ static int compare_names(const struct dirent **a, const struct dirent **b)
 	return strcmp((*a)->d_name, (*b)->d_name);
 }
 
+/*
+ * Is PATH, found in a directory, an input?  By its name, or by its first bytes;
+ * nothing is unpacked to see.  What else lies there is passed over in silence.
+ */
+static bool is_wanted(const char *path)
+{
+	uint8_t head[HS_PROBE_SIZE];
+	enum hs_match match = HS_MATCH_NO;
+	if (capture_suffix(path))
+		return true;
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	if (fd < 0)
+		return false;
+	ssize_t n = read(fd, head, sizeof(head));
+	close(fd);
+	if (n > 0)
+		hs_format_guess(head, (size_t)n, hs_base_name(path), &match);
+	return match >= HS_MATCH_LIKELY;
+}
+
 static void add_dir(struct hs_inputs *in, const char *dir)
 {
 	struct dirent **entries;
@@ -184,8 +207,8 @@ static void add_dir(struct hs_inputs *in, const char *dir)
 	for (int i = 0; i < n; i++) {
 		char *path = hs_path_join(dir, entries[i]->d_name);
 		struct stat st;
-		if (stat(path, &st) == 0 && S_ISREG(st.st_mode))
-			add_file(in, path, &st, FOUND);
+		if (stat(path, &st) == 0 && S_ISREG(st.st_mode) && is_wanted(path))
+			add_file(in, path, &st);
 		free(path);
 		free(entries[i]);
 	}
@@ -210,7 +233,7 @@ void hs_inputs_add(struct hs_inputs *in, const char *path)
 	else if (S_ISDIR(st.st_mode))
 		add_dir(in, path);
 	else
-		add_file(in, path, &st, NAMED);
+		add_file(in, path, &st);
 }
 
 struct hs_error *hs_inputs_settle(struct hs_inputs *in)
