@@ -10,6 +10,10 @@ export const ROW = 20;
 const NARROWEST = 0.6; // pixels
 const FONT = '12px ui-monospace, SFMono-Regular, Menlo, Consolas, "DejaVu Sans Mono", monospace';
 
+function hiddenLabel(n, room) {
+	return [`+${n} more`, `+${n}`].find(text => text.length <= room) || '';
+}
+
 export class Flame {
 	// CALLBACKS: label(fn), matches(fn), onhover(hit), onselect(hit), onzoom(id)
 	constructor(colors, callbacks) {
@@ -172,7 +176,7 @@ export class Flame {
 		const room = Math.floor((width - 8) / this.charWidth);
 		if (room < 3)
 			return;
-		const text = box.hidden ? `+${box.hidden.length} more` : this.label(fn);
+		const text = box.hidden ? hiddenLabel(box.hidden.length, room) : this.label(fn);
 		g.fillStyle = color;
 		if (g.globalAlpha < 1)
 			g.globalAlpha = 0.7;
