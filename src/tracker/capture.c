@@ -122,26 +122,41 @@ static int create(void)
 	return -1;
 }
 
-bool tr_capture_open(uint32_t flags)
+/* The new capture, mapped, or NULL. */
+static struct hs_wire_header *create_header(void)
 {
-	struct hs_wire_header *parent = flags & HS_WIRE_FORKED ? tr_header : NULL;
-	memset(&file, 0, sizeof(file));
-	tr_identity_start(parent ? parent->id : NULL);
 	int fd = create();
 	if (fd < 0)
-		return false;
+		return NULL;
 	file.max_pages = tr_identity_max_disk() / HS_WIRE_PAGE;
 	bool ok = sys_identity(fd, &file.dev, &file.ino) &&
 		  map_window(fd, 0, FIRST_WINDOW_PAGES);
 	sys_close(fd);
 	if (!ok) {
 		sys_unlink(file.path); /* full disk: leave no empty file behind */
-		return false;
+		return NULL;
 	}
 	struct hs_wire_header *h = (void *)file.base;
 	file.used = 1;
 	h->end_page = FIRST_WINDOW_PAGES;
+	return h;
+}
+
+bool tr_capture_open(uint32_t flags)
+{
+	struct hs_wire_header *parent = flags & HS_WIRE_FORKED ? tr_header : NULL;
+	memset(&file, 0, sizeof(file));
+	tr_identity_start(parent ? parent->id : NULL);
+	struct hs_wire_header *h = create_header();
+	if (!h)
+		return false;
 	tr_header = h; /* tr_stamp() needs it */
 	tr_identity_fill(h, flags);
 	return true;
+}
+
+void tr_capture_leave(void)
+{
+	static struct hs_wire_header nowhere;
+	tr_header = &nowhere;
 }

@@ -21,6 +21,9 @@ extern TR_HIDDEN struct hs_wire_header *tr_header;
  */
 TR_HIDDEN bool tr_capture_open(uint32_t flags);
 
+/* This forked child has no capture: what it counts must not go to its parent's. */
+TR_HIDDEN void tr_capture_leave(void);
+
 /*
  * A fresh events section of PAGES pages, header zeroed except for `section`,
  * not yet published.  NULL when there is no room; later calls may succeed.

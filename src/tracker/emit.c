@@ -95,7 +95,7 @@ static void reuse_chunk(struct tr_stream *s, struct hs_wire_chunk *c)
 	__atomic_store_n(&c->state, HS_WIRE_CHUNK_OPEN, __ATOMIC_RELEASE);
 }
 
-bool tr_chunk_next(struct tr_stream *s, size_t size)
+static bool chunk_next(struct tr_stream *s, size_t size)
 {
 	if (s->cut_off && ++s->lost_since < RETRY_AFTER) {
 		tr_count_lost();
@@ -112,8 +112,8 @@ bool tr_chunk_next(struct tr_stream *s, size_t size)
 	else
 		c = new_chunk(s, size);
 	/*
-	 * A handler that interrupted the growth of the file fails for that reason
-	 * and may well succeed the next time.
+	 * A fault's handler that interrupted the growth of the file fails for that
+	 * reason and may well succeed the next time.
 	 */
 	s->cut_off = !c && !s->level;
 	s->lost_since = 0;
@@ -127,6 +127,18 @@ bool tr_chunk_next(struct tr_stream *s, size_t size)
 	s->limit = s->pos + capacity(c) - TR_EVENT_ROOM;
 	forget_encoding(s, c->base_stamp);
 	return true;
+}
+
+bool tr_chunk_next(struct tr_stream *s, size_t size)
+{
+	/*
+	 * Nothing may jump out of here: the lock on the file would stay locked,
+	 * and a chunk would be neither the thread's nor the recorder's.
+	 */
+	uint64_t mask = sys_signals_block();
+	bool ok = s->alive && chunk_next(s, size);
+	sys_signals_restore(mask);
+	return ok;
 }
 
 bool tr_stamp_due_slow(struct tr_stream *s)
@@ -146,25 +158,29 @@ static void tr_put_length(uint8_t *at, size_t v)
 	at[2] = (uint8_t)(v >> 14);
 }
 
-/* Begin a record of at most SIZE payload bytes; NULL: no room. */
+#define RECORD_HEADER (2 + 1 + LENGTH_SIZE)
+
+/* Begin a record of at most SIZE payload bytes; -> its payload, or NULL: no room. */
 static uint8_t *begin_record(struct tr_stream *s, uint32_t tag, size_t size)
 {
-	size += 2 + 1 + LENGTH_SIZE + TR_EVENT_ROOM;
-	uint8_t *end = s->chunk ? (uint8_t *)s->chunk +
-					  (size_t)s->chunk->section.pages * HS_WIRE_PAGE
-				: NULL;
-	if ((!s->chunk || size > (size_t)(end - s->pos)) && !tr_chunk_next(s, size))
+	/* See stream.h: what is loaded once cannot change under us. */
+	struct hs_wire_chunk *c = s->chunk;
+	uint8_t *at = s->pos;
+	size += RECORD_HEADER + TR_EVENT_ROOM;
+	uint8_t *end = c ? (uint8_t *)c + (size_t)c->section.pages * HS_WIRE_PAGE : NULL;
+	if (!c || !at || size > (size_t)(end - at))
+		at = tr_chunk_next(s, size) ? s->pos : NULL;
+	if (!at)
 		return NULL;
-	uint8_t *p = tr_put(s->pos, HS_WIRE_RECORD, 2);
+	uint8_t *p = tr_put(at, HS_WIRE_RECORD, 2);
 	*p++ = (uint8_t)tag; /* our tags are below 128: one byte of LEB128 */
 	return p + LENGTH_SIZE;
 }
 
-static void end_record(struct tr_stream *s, uint8_t *p)
+static bool end_record(struct tr_stream *s, uint8_t *payload, uint8_t *p)
 {
-	uint8_t *payload = s->pos + 2 + 1 + LENGTH_SIZE;
 	tr_put_length(payload - LENGTH_SIZE, (size_t)(p - payload));
-	tr_commit(s, p);
+	return tr_commit(s, payload - RECORD_HEADER, p);
 }
 
 static uint8_t *put_bytes(uint8_t *p, const void *bytes, size_t size)
@@ -178,7 +194,8 @@ bool tr_emit_text(struct tr_stream *s, uint32_t tag, const uint64_t *numbers,
 		  size_t n_numbers, const void *bytes1, size_t size1, const void *bytes2,
 		  size_t size2)
 {
-	uint8_t *p = begin_record(s, tag, n_numbers * 10 + size1 + size2 + 10);
+	uint8_t *payload = begin_record(s, tag, n_numbers * 10 + size1 + size2 + 10);
+	uint8_t *p = payload;
 	if (!p)
 		return false;
 	for (size_t i = 0; i < n_numbers; i++)
@@ -187,8 +204,7 @@ bool tr_emit_text(struct tr_stream *s, uint32_t tag, const uint64_t *numbers,
 		p = put_bytes(p, bytes1, size1);
 	if (bytes2)
 		p = put_bytes(p, bytes2, size2);
-	end_record(s, p);
-	return true;
+	return end_record(s, payload, p);
 }
 
 static uint8_t *put_zigzag(uint8_t *p, uint64_t v)
@@ -202,27 +218,31 @@ static uint8_t *put_zigzag(uint8_t *p, uint64_t v)
  */
 bool tr_emit_stack(struct tr_stream *s, uint32_t id, uint32_t flags, size_t n)
 {
+	const uint64_t *pcs = s->pcs;
+	uint64_t *last_pcs = s->last_pcs;
 	/* Ten bytes are the most that a frame can take. */
-	uint8_t *p = begin_record(s, HS_WIRE_STACK, 40 + n * 10);
-	if (!p)
+	uint8_t *payload = begin_record(s, HS_WIRE_STACK, 40 + n * 10);
+	uint8_t *p = payload;
+	if (!p || !pcs || !last_pcs)
 		return false;
 	/* begin_record may have opened a chunk, in which nothing is shared yet. */
 	size_t shared = 0;
 	while (shared < n && shared < s->n_last_pcs &&
-	       s->last_pcs[shared] == s->pcs[n - 1 - shared])
+	       last_pcs[shared] == pcs[n - 1 - shared])
 		shared++;
 	p = tr_put_uleb(p, id);
 	p = tr_put_uleb(p, tr_epoch);
 	p = tr_put_uleb(p, flags);
 	p = tr_put_uleb(p, shared);
 	p = tr_put_uleb(p, n - shared);
-	uint64_t last = shared ? s->last_pcs[shared - 1] : 0;
+	uint64_t last = shared ? last_pcs[shared - 1] : 0;
 	for (size_t i = shared; i < n; i++) {
-		uint64_t pc = s->pcs[n - 1 - i];
+		uint64_t pc = pcs[n - 1 - i];
 		p = put_zigzag(p, pc - last);
-		s->last_pcs[i] = last = pc;
+		last_pcs[i] = last = pc;
 	}
+	if (!end_record(s, payload, p))
+		return false;
 	s->n_last_pcs = (uint32_t)n;
-	end_record(s, p);
 	return true;
 }

@@ -47,13 +47,16 @@ static inline uint8_t *tr_put_uleb(uint8_t *p, uint64_t v)
 	return p;
 }
 
-/* Make everything up to P count. */
-static inline void tr_commit(struct tr_stream *s, uint8_t *p)
+/* Make what was written from AT up to P count.  False: the stream is no longer there. */
+static inline bool tr_commit(struct tr_stream *s, const uint8_t *at, uint8_t *p)
 {
+	struct hs_wire_chunk *c = s->chunk;
+	if (TR_UNLIKELY(s->pos != at || !c))
+		return false;
 	s->pos = p;
-	uint8_t *payload = (uint8_t *)s->chunk + sizeof(*s->chunk);
-	__atomic_store_n(&s->chunk->section.length, (uint32_t)(p - payload),
+	__atomic_store_n(&c->section.length, (uint32_t)(p - (uint8_t *)(c + 1)),
 			 __ATOMIC_RELEASE);
+	return true;
 }
 
 static inline bool tr_stamp_due(struct tr_stream *s)
@@ -87,26 +90,31 @@ static inline uint8_t *tr_put_stamp(uint8_t *p, unsigned *tag, uint64_t delta)
 	return tr_put(p, delta, (size_t)1 << code);
 }
 
-/* Room for one event, in the open chunk or a new one. */
-static inline bool tr_room(struct tr_stream *s)
+/* Where the next event goes, in the open chunk or a new one, or NULL. */
+static inline uint8_t *tr_room(struct tr_stream *s)
 {
-	return TR_LIKELY(s->pos < s->limit) || tr_chunk_next(s, TR_EVENT_ROOM);
+	uint8_t *at = s->pos;
+	if (TR_LIKELY(at < s->limit))
+		return at;
+	return tr_chunk_next(s, TR_EVENT_ROOM) ? s->pos : NULL;
 }
 
 /* An event that names an address and no more: FREE, RELEASE. */
 static inline void tr_emit_address(struct tr_stream *s, unsigned kind, uint64_t addr)
 {
-	if (!tr_room(s))
+	uint8_t *at = tr_room(s);
+	if (!at)
 		return;
 	unsigned tag = kind;
-	uint8_t *p = tr_put_address(s->pos + 2, &tag, addr, s->last_addr);
+	uint8_t *p = tr_put_address(at + 2, &tag, addr, s->last_addr);
 	uint64_t stamp = s->last_stamp;
 	if (tr_stamp_due(s)) {
 		stamp = tr_stamp();
 		p = tr_put_stamp(p, &tag, stamp - s->last_stamp);
 	}
-	memcpy(s->pos, &(uint16_t){(uint16_t)tag}, 2);
-	tr_commit(s, p);
+	memcpy(at, &(uint16_t){(uint16_t)tag}, 2);
+	if (!tr_commit(s, at, p))
+		return;
 	s->last_addr = addr;
 	s->last_stamp = stamp;
 }
@@ -115,10 +123,11 @@ static inline void tr_emit_address(struct tr_stream *s, unsigned kind, uint64_t 
 static inline void tr_emit_block(struct tr_stream *s, unsigned kind, uint64_t addr,
 				 uint64_t size, uint32_t stack)
 {
-	if (!tr_room(s))
+	uint8_t *at = tr_room(s);
+	if (!at)
 		return;
 	unsigned tag = kind;
-	uint8_t *p = s->pos + 2;
+	uint8_t *p = at + 2;
 	if (stack != s->last_stack) {
 		unsigned code = stack >> 16 == 0 ? 1 : stack >> 24 == 0 ? 2 : 3;
 		tag |= code << HS_WIRE_STACK_SHIFT;
@@ -135,8 +144,9 @@ static inline void tr_emit_block(struct tr_stream *s, unsigned kind, uint64_t ad
 		stamp = tr_stamp();
 		p = tr_put_stamp(p, &tag, stamp - s->last_stamp);
 	}
-	memcpy(s->pos, &(uint16_t){(uint16_t)tag}, 2);
-	tr_commit(s, p);
+	memcpy(at, &(uint16_t){(uint16_t)tag}, 2);
+	if (!tr_commit(s, at, p))
+		return;
 	s->last_stack = stack;
 	s->last_size = size;
 	s->last_addr = addr;

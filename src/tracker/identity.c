@@ -235,7 +235,7 @@ static void put_record(uint8_t **pos, const uint8_t *end, uint8_t tag, const cha
 
 static void put_records(uint8_t *p, const uint8_t *end)
 {
-	char text[4096];
+	static char text[4096]; /* as in name_self */
 	put_record(&p, end, HS_WIRE_NAME, self.name, strlen(self.name));
 	put_record(&p, end, HS_WIRE_VERSION_OF, PACKAGE_VERSION, strlen(PACKAGE_VERSION));
 

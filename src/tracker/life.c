@@ -30,7 +30,6 @@ static bool open_capture(uint32_t flags)
 {
 	bool wiped = true;
 	tr_pid = sys_getpid();
-	tr_clock_is_tsc = sys_tsc_is_invariant();
 	tr_modules_start();
 	/*
 	 * Without MADV_WIPEONFORK a child would write into its parent's chunks:
@@ -46,10 +45,20 @@ static bool open_capture(uint32_t flags)
 static bool begin(uint32_t flags)
 {
 	enum tr_state state = TR_WAITING;
+	tr_clock_is_tsc = sys_tsc_is_usable();
 	if (tr_selected())
 		state = open_capture(flags) ? TR_ON : TR_DEAD;
+	if (state != TR_ON && (flags & HS_WIRE_FORKED))
+		tr_capture_leave();
 	__atomic_store_n(&tr_state, state, __ATOMIC_RELEASE);
 	return state == TR_ON;
+}
+
+bool tr_may_start(void)
+{
+	enum tr_state state = __atomic_load_n(&tr_state, __ATOMIC_ACQUIRE);
+	return state == TR_ON || state == TR_UNBORN ||
+	       (state == TR_WAITING && tr_select_due());
 }
 
 bool tr_start(void)
@@ -57,7 +66,7 @@ bool tr_start(void)
 	enum tr_state state = __atomic_load_n(&tr_state, __ATOMIC_ACQUIRE);
 	if (TR_LIKELY(state == TR_ON))
 		return true;
-	if (state != TR_UNBORN && (state != TR_WAITING || !tr_select_due()))
+	if (state != TR_UNBORN && state != TR_WAITING)
 		return false;
 	bool first = state == TR_UNBORN;
 	if (!__atomic_compare_exchange_n(&tr_state, &state, TR_STARTING, false,

@@ -10,13 +10,14 @@
 
 #include <string.h>
 
+#include "src/tracker/capture.h"
 #include "src/tracker/state.h"
 
 #define MAX_NAMES    1024u
 #define MAX_NAME     256u
 #define COMM_SIZE    15u /* TASK_COMM_LEN - 1: the kernel cuts names there */
 #define CALLS        16u /* of hooks between two looks at the clock */
-#define PERIOD_TICKS ((uint64_t)100 << 20) /* of the time stamp counter: 20 to 100 ms */
+#define PERIOD_TICKS ((uint64_t)100 << 20) /* of the clock: 20 to 100 ms */
 
 static char names[MAX_NAMES];
 static char current[MAX_NAME];
@@ -101,7 +102,8 @@ static const char *python_target(char **argv)
 bool tr_selected(void)
 {
 	char **argv = tr_argv();
-	char exe[4096], comm[16];
+	static char exe[4096]; /* the calling thread's stack may be small */
+	char comm[16];
 	renamed = false;
 	title_head = read_title_head();
 	if (argv[0]) {
@@ -142,7 +144,7 @@ bool tr_select_due(void)
 		return true;
 	if (TR_LIKELY(++calls % CALLS))
 		return false;
-	uint64_t now = sys_tsc();
+	uint64_t now = tr_clock_is_tsc ? sys_tsc() : sys_realtime_ns();
 	if (now - __atomic_load_n(&last, __ATOMIC_RELAXED) < PERIOD_TICKS)
 		return false;
 	__atomic_store_n(&last, now, __ATOMIC_RELAXED);

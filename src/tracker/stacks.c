@@ -95,12 +95,15 @@ static void insert(uint64_t hash, uint32_t id)
 	bool found;
 	struct slot *slot = t ? probe(t, hash, &found) : NULL;
 	uint64_t empty = 0;
-	if (!slot || found ||
-	    !__atomic_compare_exchange_n(&slot->hash, &empty, hash, false,
-					 __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
+	if (!slot)
+		return;
+	/* Found without an id: a handler jumped out of here, and it needs one. */
+	if (!found && !__atomic_compare_exchange_n(&slot->hash, &empty, hash, false,
+						   __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
 		return;
 	__atomic_store_n(&slot->id, id, __ATOMIC_RELEASE);
-	__atomic_fetch_add(&t->n, 1, __ATOMIC_RELAXED);
+	if (!found)
+		__atomic_fetch_add(&t->n, 1, __ATOMIC_RELAXED);
 }
 
 /* One multiplication per frame, as in wyhash: folds the 128-bit product. */
@@ -122,8 +125,11 @@ static uint64_t hash_stack(const uint64_t *pcs, size_t n, uint32_t flags)
 uint32_t tr_stack_id(struct tr_stream *s, const uint64_t *slot, uint64_t fp)
 {
 	uint32_t flags = 0;
-	size_t n = tr_unwind(slot, fp, s->pcs, TR_MAX_FRAMES, &flags);
-	uint64_t hash = hash_stack(s->pcs, n, flags);
+	uint64_t *pcs = s->pcs;
+	if (TR_UNLIKELY(!pcs)) /* zeroed by a fork just now */
+		return 0;
+	size_t n = tr_unwind(slot, fp, pcs, TR_MAX_FRAMES, &flags);
+	uint64_t hash = hash_stack(pcs, n, flags);
 	struct table *t = __atomic_load_n(&newest, __ATOMIC_ACQUIRE);
 	bool found = false;
 	if (TR_LIKELY(t)) {

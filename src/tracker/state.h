@@ -19,6 +19,9 @@ extern TR_HIDDEN bool tr_many_streams;   /* stamps are needed from now on */
 extern TR_HIDDEN uint32_t tr_epoch;      /* how often code was unloaded */
 extern TR_HIDDEN uint32_t tr_pid;        /* the process that opened the capture */
 
+/* Are we recording, or is it time to try to? */
+TR_HIDDEN bool tr_may_start(void);
+
 /* Open the capture if that has not been tried; true when recording. */
 TR_HIDDEN bool tr_start(void);
 

@@ -19,6 +19,7 @@ bool tr_many_streams;
 
 /* All in memory that a fork wipes, so a child starts with none of the parent's. */
 static struct pool {
+	bool alive; /* false: zeroed by a fork */
 	struct tr_lock lock;
 	uint32_t n_streams; /* ids handed out */
 	struct slab {
@@ -30,9 +31,10 @@ static struct pool {
 
 bool tr_streams_start(bool *wiped_ret)
 {
-	if (pool) /* a forked child: the same memory, zeroed */
-		return true;
-	pool = sys_map_memory(sizeof(*pool), true, wiped_ret);
+	if (!pool) /* a forked child has it: the same memory, zeroed */
+		pool = sys_map_memory(sizeof(*pool), true, wiped_ret);
+	if (pool)
+		pool->alive = true;
 	return pool != NULL;
 }
 
@@ -105,7 +107,10 @@ static void tell_thread(struct tr_stream *s)
 	tr_emit_text(s, HS_WIRE_THREAD, numbers, 3, s->name, strlen(s->name), NULL, 0);
 }
 
-/* A stream for the calling thread, entered (not ready); NULL: not now. */
+/*
+ * A stream for the calling thread, entered (not ready); NULL: not now.  Called
+ * with signals blocked: nothing may jump out with the pool locked.
+ */
 static struct tr_stream *new_stream(unsigned level)
 {
 	if (!tr_lock_acquire(&pool->lock))
@@ -144,13 +149,15 @@ void tr_stream_retire(void *stream)
 	}
 	/* The thread may go on allocating: it is reused when the kernel knows it no more.
 	 */
-	if (!tr_lock_acquire(&pool->lock))
-		return;
-	if (!pool->dead)
-		pool->dead_end = &pool->dead;
-	*pool->dead_end = s;
-	pool->dead_end = &s->next_dead;
-	tr_lock_release(&pool->lock);
+	uint64_t mask = sys_signals_block();
+	if (tr_lock_acquire(&pool->lock)) {
+		if (!pool->dead)
+			pool->dead_end = &pool->dead;
+		*pool->dead_end = s;
+		pool->dead_end = &s->next_dead;
+		tr_lock_release(&pool->lock);
+	}
+	sys_signals_restore(mask);
 }
 
 struct tr_stream *tr_current_stream(void)
@@ -163,19 +170,43 @@ struct tr_stream *tr_current_stream(void)
 
 /*
  * Is the entry at GUARD over, although nobody left?  So it is when a handler
- * jumped out of it (longjmp): then we are called from an older frame of the
- * same stack, which lies higher.  On an alternate stack addresses say nothing.
+ * jumped out of it (longjmp): then we are called from the same or an older frame
+ * of the same stack, or were on the alternate stack and are no more.  A call from
+ * a newer frame looks like a handler's; see take_over.
  */
 static bool is_stale(uintptr_t guard, uintptr_t sp)
 {
-	return sp > guard && !sys_on_alternate_stack();
+	bool on, was_on;
+	sys_alternate_stack(guard, &on, &was_on);
+	return was_on ? !on || sp >= guard : !on && sp >= guard;
 }
 
-/* The event that was being written is lost, and with it the encoding's state. */
-static void abandon(struct tr_stream *s)
+/*
+ * Enter S although somebody is inside who will not come back.  The event that
+ * was being written is lost, and with it the encoding's state.
+ */
+static void abandon(struct tr_stream *s, uintptr_t sp)
 {
+	uint64_t mask = sys_signals_block();
+	s->guard = sp;
 	tr_chunk_close(s);
 	tr_count_lost();
+	sys_signals_restore(mask);
+}
+
+/*
+ * All levels are taken: by handlers that jumped out, since hardly anybody nests
+ * eight of them.  Begin anew; an entry that does come back finds that its stream
+ * went on without it.
+ */
+static struct tr_stream *take_over(struct tr_stream *s, uintptr_t sp)
+{
+	for (struct tr_stream *n = s->nested; n; n = n->nested) {
+		abandon(n, sp);
+		n->ready = true;
+	}
+	abandon(s, sp);
+	return s;
 }
 
 static struct tr_stream *first_stream(void)
@@ -191,58 +222,78 @@ static struct tr_stream *first_stream(void)
 	return s;
 }
 
-static struct tr_stream *nested_stream(struct tr_stream *s, uintptr_t sp)
+static struct tr_stream *first_nested(struct tr_stream *s, unsigned level, uintptr_t sp)
 {
+	uint64_t mask = sys_signals_block();
+	struct tr_stream *n = new_stream(level);
+	if (n) {
+		n->guard = sp;
+		s->nested = n;
+		tell_thread(n);
+	}
+	sys_signals_restore(mask);
+	return n;
+}
+
+static struct tr_stream *nested_stream(struct tr_stream *outer, uintptr_t sp)
+{
+	struct tr_stream *s = outer;
 	for (unsigned level = 1; level <= MAX_LEVEL; level++) {
 		if (!s->nested) {
-			struct tr_stream *n = new_stream(level);
+			struct tr_stream *n = first_nested(s, level, sp);
 			if (!n)
-				break;
-			n->guard = sp;
-			s->nested = n;
-			tell_thread(n);
+				tr_count_lost();
 			return n;
 		}
 		s = s->nested;
-		if (s->ready || is_stale(s->guard, sp)) {
-			if (!s->ready)
-				abandon(s);
+		if (s->ready) {
 			s->ready = false;
 			s->guard = sp;
 			return s;
 		}
+		if (is_stale(s->guard, sp)) {
+			abandon(s, sp);
+			return s;
+		}
 	}
-	tr_count_lost();
-	return NULL;
+	return take_over(outer, sp);
+}
+
+/* The calling thread's first entry, with signals blocked. */
+static struct tr_stream *be_born(void)
+{
+	/* A fault's handler that interrupts the birth goes unrecorded. */
+	static __thread bool being_born __attribute__((tls_model("initial-exec")));
+	if (being_born) {
+		tr_count_lost();
+		return NULL;
+	}
+	being_born = true;
+	struct tr_stream *s = NULL;
+	bool forked = tr_state == TR_ON && !pool->alive;
+	if (forked ? tr_start_forked() : tr_start())
+		s = first_stream();
+	being_born = false;
+	return s;
 }
 
 struct tr_stream *tr_enter_slow(uintptr_t sp)
 {
 	struct tr_stream *s = tr_tls.stream;
-	if (s && !s->alive) { /* a forked child, or its parent died while forking */
+	if (s && !s->alive) /* a forked child, or its parent died while forking */
 		tr_tls.stream = s = NULL;
-		if (!tr_start_forked())
-			return NULL;
-	}
 	if (!s) {
-		/* A handler that interrupts the birth of the stream goes unrecorded. */
-		static __thread bool being_born
-			__attribute__((tls_model("initial-exec")));
-		if (being_born || !tr_start()) {
-			if (being_born)
-				tr_count_lost();
+		if (!tr_may_start())
 			return NULL;
-		}
-		being_born = true;
-		s = first_stream();
-		being_born = false;
+		uint64_t mask = sys_signals_block();
+		s = be_born();
 		if (s)
 			s->guard = sp;
+		sys_signals_restore(mask);
 		return s;
 	}
 	if (is_stale(s->guard, sp)) {
-		abandon(s);
-		s->guard = sp;
+		abandon(s, sp);
 		return s;
 	}
 	return nested_stream(s, sp);

@@ -8,6 +8,11 @@
  *
  * Streams lie in memory that a forked child finds zeroed.  There, `ready` is
  * false like in a stream in use, so the fast path needs no check for forks.
+ *
+ * A handler may also fork or switch to another stack, and then return into the
+ * middle of an entry: to a stream that was zeroed, or that another entry took
+ * over as stale.  Whoever writes an event therefore loads `pos` once and
+ * commits only if it is still there.
  */
 #ifndef TR_STREAM_H
 #define TR_STREAM_H
@@ -79,7 +84,7 @@ static inline struct tr_stream *tr_enter(uintptr_t sp)
 static inline void tr_leave(struct tr_stream *s)
 {
 	__asm__ volatile("" ::: "memory");
-	s->ready = true;
+	s->ready = s->alive; /* a stream that was zeroed meanwhile stays dead */
 }
 
 /* The stream that the calling thread is inside of. */

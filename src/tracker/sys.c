@@ -183,10 +183,34 @@ void sys_process_name(char name[16])
 		name[n - 1] = '\0';
 }
 
-bool sys_on_alternate_stack(void)
+#define SIGNAL(n) (1ull << ((n)-1))
+
+uint64_t sys_signals_block(void)
+{
+	/*
+	 * A blocked fault kills, even where there is a handler; SIGSYS is how some
+	 * sandboxes emulate system calls.  SIGCANCEL and SIGSETXID of glibc, which
+	 * its own sigprocmask would let through, are held back too.
+	 */
+	uint64_t set = ~(SIGNAL(SIGSEGV) | SIGNAL(SIGBUS) | SIGNAL(SIGILL) |
+			 SIGNAL(SIGFPE) | SIGNAL(SIGTRAP) | SIGNAL(SIGSYS));
+	uint64_t old = 0;
+	SYS4(SYS_rt_sigprocmask, SIG_BLOCK, &set, &old, sizeof(old));
+	return old;
+}
+
+void sys_signals_restore(uint64_t mask)
+{
+	SYS4(SYS_rt_sigprocmask, SIG_SETMASK, &mask, NULL, sizeof(mask));
+}
+
+void sys_alternate_stack(uintptr_t addr, bool *on_ret, bool *holds_ret)
 {
 	stack_t ss;
-	return SYS2(SYS_sigaltstack, NULL, &ss) == 0 && (ss.ss_flags & SS_ONSTACK);
+	bool have = SYS2(SYS_sigaltstack, NULL, &ss) == 0;
+	*on_ret = have && (ss.ss_flags & SS_ONSTACK);
+	*holds_ret = have && !(ss.ss_flags & SS_DISABLE) &&
+		     addr - (uintptr_t)ss.ss_sp < ss.ss_size;
 }
 
 long sys_fork_silently(void)
@@ -260,7 +284,7 @@ void sys_random(void *buf, size_t size)
 	/* GRND_NONBLOCK: an unseeded pool must not stop the program. */
 	if (SYS3(SYS_getrandom, buf, size, 1) == (long)size)
 		return;
-	uint64_t v = sys_tsc() ^ (uint64_t)(uintptr_t)buf;
+	uint64_t v = sys_realtime_ns() ^ (uint64_t)(uintptr_t)buf;
 	for (size_t i = 0; i < size;
 	     i++, v = v * 6364136223846793005u + 1442695040888963407u)
 		((uint8_t *)buf)[i] = (uint8_t)(v >> 56);
@@ -273,13 +297,18 @@ long sys_uname(void *utsname)
 
 long sys_getcwd(char *buf, size_t size)
 {
-	return SYS2(SYS_getcwd, buf, size);
+	/* "(unreachable)/..." is what the kernel says of a place outside of a chroot. */
+	long r = SYS2(SYS_getcwd, buf, size);
+	return r > 0 && *buf != '/' ? -ENOENT : r;
 }
 
-bool sys_tsc_is_invariant(void)
+bool sys_tsc_is_usable(void)
 {
 	unsigned a, b, c, d;
-	return __get_cpuid(0x80000007, &a, &b, &c, &d) && (d & 1u << 8);
+	int how = PR_TSC_ENABLE;
+	SYS2(SYS_prctl, PR_GET_TSC, &how);
+	return how == PR_TSC_ENABLE && __get_cpuid(0x80000007, &a, &b, &c, &d) &&
+	       (d & 1u << 8);
 }
 
 #define SPINS  100u   /* before the processor is given away */

@@ -61,8 +61,16 @@ bool sys_thread_gone(uint32_t pid, uint32_t tid);
 void sys_thread_name(char name[16]);
 void sys_process_name(char name[16]);
 
-/* Is the calling thread on its alternate signal stack? */
-bool sys_on_alternate_stack(void);
+/*
+ * Hold back all signals but those that the thread raises itself by a fault, so
+ * that no handler runs, jumps out or forks, and no cancellation comes, until
+ * they are let in again.  Returns what sys_signals_restore needs.
+ */
+uint64_t sys_signals_block(void);
+void sys_signals_restore(uint64_t mask);
+
+/* The calling thread's alternate signal stack: is it on it, does it hold ADDR? */
+void sys_alternate_stack(uintptr_t addr, bool *on_ret, bool *holds_ret);
 
 /*
  * Processes, for spawn.c.  A silent child sends no SIGCHLD and is seen only by
@@ -91,8 +99,11 @@ static inline uint64_t sys_tsc(void)
 	return __builtin_ia32_rdtsc();
 }
 
-/* Does the counter run at one rate in all states (CPUID 80000007h, EDX bit 8)? */
-bool sys_tsc_is_invariant(void);
+/*
+ * Does the counter run at one rate in all states (CPUID 80000007h, EDX bit 8),
+ * and may it be read (PR_SET_TSC)?
+ */
+bool sys_tsc_is_usable(void);
 
 /*
  * A lock that is held for moments and never waited for without end.  False:
