@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 
 /* Sizes and times as people write them. */
-#include "src/cmd/units.h"
+#include "src/units.h"
 
 #include "tests/lib/suite.h"
 
