@@ -297,7 +297,7 @@ is "a directory that cannot be made" "$status $(cat out)$(grep -c 'cannot make' 
 if [ "$(id -u)" = 0 ] && mkdir full && mount -t tmpfs -o size=512k tmpfs full 2>/dev/null; then
 	run -o full sh -c 'echo started'
 	is "a directory without room" "$status $(cat out)$(grep -c 'no room' err)" "1 1"
-	umount full
+	wait_for umount full
 else
 	skip "a directory without room" "cannot mount a small tmpfs"
 fi
@@ -318,7 +318,7 @@ if [ "$(id -u)" = 0 ] && mount -t tmpfs -o size=2m tmpfs full 2>/dev/null; then
 	is "a disk that becomes full while the program runs costs events only" \
 		"$status $(cat out) $("$heapsnap" analyze --json - full 2>/dev/null |
 			grep -c '"complete": *false')" "0 end 1"
-	umount full
+	wait_for umount full
 else
 	skip "a disk that becomes full while the program runs costs events only" \
 		"cannot mount a small tmpfs"

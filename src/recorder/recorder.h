@@ -57,6 +57,7 @@ struct rc_recorder {
 	HS_ARRAY(struct rc_peer) peers;
 	HS_ARRAY(struct rc_writer) writers;
 	HS_ARRAY(struct rc_pending) pending;
+	HS_ARRAY(ino_t) hopeless; /* could not be rewritten: not to be tried again */
 	uint64_t drain_period_ns, next_drain_ns, next_look_ns;
 	bool rescan; /* inotify lost events */
 };

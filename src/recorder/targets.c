@@ -265,6 +265,9 @@ static bool known(const struct rc_recorder *rc, const struct rc_target *t)
 		if (rc->targets.at[i]->inode == t->inode &&
 		    rc->targets.at[i]->device == t->device)
 			return true;
+	for (size_t i = 0; i < rc->hopeless.n; i++)
+		if (rc->hopeless.at[i] == t->inode)
+			return true;
 	return false;
 }
 

@@ -26,6 +26,8 @@ static void report(struct rc_recorder *rc, struct rc_target *t, const char *why)
 	snprintf(m.name, sizeof(m.name), "%s", t->name);
 	snprintf(m.text, sizeof(m.text), "%s", why);
 	rc_peers_tell(rc, t->peer, &m);
+	if (*why)
+		hs_array_push(&rc->hopeless, t->inode);
 	rc_targets_drop(rc, t);
 }
 
