@@ -15,10 +15,13 @@ for report in known server hostile; do
 		bail_out "gen_report $report failed"
 done
 # A program that really ran: its JSON and its page must tell the same.
-"$top_builddir/heapsnap" run -q -o "$tap_dir/real" -- "$top_builddir/tests/victims/leaky" \
-	>"$tap_dir/said" 2>&1 &&
-	"$top_builddir/heapsnap" analyze --json "$tap_dir/real.json" --html "$tap_dir/real.html" \
-		"$tap_dir/real" >>"$tap_dir/said" 2>&1 || note <"$tap_dir/said"
+real()
+{
+	"$top_builddir/heapsnap" run -q -o "$tap_dir/real" -- "$top_builddir/tests/victims/leaky" &&
+		"$top_builddir/heapsnap" analyze --json "$tap_dir/real.json" \
+			--html "$tap_dir/real.html" "$tap_dir/real"
+}
+real >"$tap_dir/said" 2>&1 || note <"$tap_dir/said"
 chromium=$(command -v chromium || command -v chromium-browser || command -v google-chrome)
 timeout -k 10 600 node "$top_srcdir/tests/viewer/run.mjs" \
 	"$(cd "$tap_dir" && pwd)" "${chromium:-}" "$(cd "$top_builddir" && pwd)"
