@@ -130,7 +130,7 @@ class Figures:
     def round(self):
         self.bare.append(Ran(self.argv))
         env = {"LD_PRELOAD": TRACKER, "HEAPSNAP_DIR": self.fresh("tracker"),
-               "HEAPSNAP_MAX_DISK": "20GiB"}
+               "HEAPSNAP_MAX_DISK": "20GiB", "HEAPSNAP_RECORDER": "none"}
         self.tracker.append(Ran(self.argv, env))
         shutil.rmtree(env["HEAPSNAP_DIR"])
         recorder = Recorder(self.fresh("run"))
