@@ -315,7 +315,7 @@ START_TEST(a_signal_leads_to_the_interrupted_instruction_on_another_stack)
 	s[108 + 16] = (uintptr_t)on_fp;        /* rip: its first instruction */
 	other[60] = 0;
 	other[61] = RA(outermost);
-	ck_assert_walk(walk(s + 100, NULL), RA(frame16), s[102], (uintptr_t)on_fp,
+	ck_assert_walk(walk(s + 100, NULL), RA(frame16), s[102], (uintptr_t)on_fp + 1,
 		       RA(outermost));
 	ck_assert_uint_eq(flags, 0);
 	s[108 + 15] = (uintptr_t)other - 8; /* an rsp into the unreadable page */

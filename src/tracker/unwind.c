@@ -245,7 +245,7 @@ static __attribute__((__noinline__)) size_t walk_fully(const uint64_t *slot,
 	if (m.reg[TR_RSP] != sp || m.reg[TR_RIP] != *slot)
 		return 0;
 	while (may_be_code(m.reg[TR_RIP]) && n < room) {
-		pcs[n++] = m.reg[TR_RIP];
+		pcs[n++] = m.reg[TR_RIP] + m.interrupted;
 		tr_rows_get(m.reg[TR_RIP] + m.interrupted); /* makes its module known */
 		sp = m.reg[TR_RSP];
 		step = tr_machine_step(&m);
@@ -291,7 +291,6 @@ static inline __attribute__((__always_inline__)) size_t walk(const uint64_t *slo
 	pcs[0] = key;
 	for (;;) {
 		uint32_t rule = tr_rows_get(key), offset = tr_rule_offset(rule);
-		uint64_t pc;
 		if (LIKELY(offset < TR_RULE_SPECIAL)) {
 			uint64_t cfa = (rule & TR_RULE_FP ? fp : sp) + offset;
 			uint64_t slots = rule & TR_RULE_SLOT;
@@ -304,7 +303,7 @@ static inline __attribute__((__always_inline__)) size_t walk(const uint64_t *slo
 			}
 			if (slots)
 				fp = tr_word_at(cfa - 8 - 8 * slots);
-			pc = key = tr_word_at(cfa - 8);
+			key = tr_word_at(cfa - 8);
 			sp = cfa;
 		} else {
 			f.key = key;
@@ -321,7 +320,6 @@ static inline __attribute__((__always_inline__)) size_t walk(const uint64_t *slo
 			sp = f.sp;
 			fp = f.fp;
 			end = f.end;
-			pc = key - interrupted(&f);
 		}
 		if (UNLIKELY(!may_be_code(key))) {
 			outcome = key ? WALK_CUT : WALK_COMPLETE;
@@ -329,7 +327,7 @@ static inline __attribute__((__always_inline__)) size_t walk(const uint64_t *slo
 		}
 		if (UNLIKELY(n == room))
 			break;
-		pcs[n++] = pc;
+		pcs[n++] = key;
 	}
 	return finish(slot, &f, outcome, pcs, n, room, flags);
 }

@@ -19,8 +19,8 @@ struct dl_find_object;
  * Walk the stack from the call whose return address lies at *SLOT, where the
  * caller's frame pointer register was FP.  Write return addresses, innermost
  * first (pcs[0] is *SLOT), at most ROOM, and return their number.  A pc that a
- * signal interrupted is written as it is; a return address is one after its
- * call, as ever.  Set in *FLAGS_RET, which is not cleared:
+ * signal interrupted is written plus 1: like a return address it has the
+ * instruction that matters before it.  Set in *FLAGS_RET, which is not cleared:
  *
  *      HS_WIRE_STACK_CUT      older frames are missing
  *      HS_WIRE_STACK_GUESSED  frame pointers were followed in code without CFI

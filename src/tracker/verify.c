@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #define UNW_LOCAL_ONLY
@@ -56,12 +57,23 @@ static struct buffer *buffer_take(void)
 	return NULL;
 }
 
+/*
+ * Is IP where a handler returns to: mov $15, %rax; syscall?  Its caller was
+ * interrupted.  (unw_is_signal_frame answers for the frame after it.)
+ */
+static bool is_signal_return(unw_word_t ip)
+{
+	static const uint8_t code[] = {0x48, 0xc7, 0xc0, 0x0f, 0, 0, 0, 0x0f, 0x05};
+	return ip > 4096 && !memcmp((const void *)(uintptr_t)ip, code, sizeof(code));
+}
+
 /* Walk from here; keep what lies at and above the call at SLOT. */
 static size_t walk_theirs(const uint64_t *slot, uint64_t *pcs)
 {
 	unw_context_t context;
 	unw_cursor_t cursor;
 	unw_word_t ip, sp;
+	bool interrupted = false; /* the frame before was a signal's */
 	size_t n = 0;
 	if (unw_getcontext(&context) || unw_init_local(&cursor, &context))
 		return 0;
@@ -69,7 +81,8 @@ static size_t walk_theirs(const uint64_t *slot, uint64_t *pcs)
 		unw_get_reg(&cursor, UNW_REG_IP, &ip);
 		unw_get_reg(&cursor, UNW_REG_SP, &sp);
 		if (n || (ip == *slot && sp == (uintptr_t)(slot + 1)))
-			pcs[n++] = ip;
+			pcs[n++] = ip + interrupted;
+		interrupted = is_signal_return(ip);
 	} while (n < DEPTH_MAX && unw_step(&cursor) > 0);
 	/* Where a chain of frames ends with a null, libunwind may say so. */
 	return n && pcs[n - 1] == 0 ? n - 1 : n;
