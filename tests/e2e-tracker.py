@@ -71,7 +71,8 @@ def survives(how, work, i, cost):
     argv = [hs.victim("ender"), how, str(random.randrange(1, 60000)), books, str(threads)]
     if how == "kill":
         with subprocess.Popen(argv, env=hs.environment(
-                LD_PRELOAD=hs.TRACKER, HEAPSNAP_DIR=folder, HEAPSNAP_REPORT="none")) as p:
+                LD_PRELOAD=hs.TRACKER, HEAPSNAP_DIR=folder, HEAPSNAP_REPORT="none",
+                HEAPSNAP_RECORDER="none")) as p:
             hs.wait_until_alive(p, books)
             time.sleep(random.uniform(0, 0.5))
             p.send_signal(signal.SIGKILL)

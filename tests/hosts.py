@@ -35,7 +35,7 @@ class Host:
 
     def tracked(self, argv, preload=(), **env):
         env.setdefault("HEAPSNAP_DIR", self.captures_in)
-        return hs.Ran(argv, cwd=self.folder, HEAPSNAP_REPORT="none",
+        return hs.Ran(argv, cwd=self.folder, HEAPSNAP_REPORT="none", HEAPSNAP_RECORDER="none",
                       LD_PRELOAD=":".join([hs.TRACKER, *preload]), **env)
 
     def unharmed(self, argv, counter=True, preload=(), **env):

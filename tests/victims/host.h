@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #define NOINLINE __attribute__((__noinline__))
+#define MAYBE_UNUSED __attribute__((__unused__))
 #define KEEP(p)  __asm__ volatile("" : : "r"(p) : "memory")
 
 struct mode {
@@ -48,7 +49,7 @@ static inline _Noreturn void fail(const char *what, int line)
 	} while (0)
 
 /* N blocks of odd sizes, all given back. */
-static NOINLINE void churn(unsigned n)
+static NOINLINE MAYBE_UNUSED void churn(unsigned n)
 {
 	for (unsigned i = 0; i < n; i++) {
 		char *p = malloc(i % 300 + 1), *q = malloc(i % 7 + 1);
