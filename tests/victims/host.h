@@ -11,9 +11,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#define NOINLINE __attribute__((__noinline__))
+#define NOINLINE     __attribute__((__noinline__))
 #define MAYBE_UNUSED __attribute__((__unused__))
-#define KEEP(p)  __asm__ volatile("" : : "r"(p) : "memory")
+#define KEEP(p)      __asm__ volatile("" : : "r"(p) : "memory")
 
 struct mode {
 	const char *name;
