@@ -217,7 +217,7 @@ def main():
     tap, work = Tap(), hs.work_dir()
     tap.run("run and analyze print the summary and write the reports", reports_are_written, work)
     tap.run("run -q says nothing", run_is_quiet, work)
-    for name in ("leaky", "churn", "threads"):
+    for name in ("leaky", "churn", "reloader", "threads"):
         tap.run(f"{name}, folded, has its truth", victim_has_its_truth, name, work, "")
         tap.run(f"{name}, its log kept, has its truth", victim_has_its_truth, name, work,
                 "--keep-log")

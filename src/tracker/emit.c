@@ -220,18 +220,21 @@ bool tr_emit_stack(struct tr_stream *s, uint32_t id, uint32_t flags, size_t n)
 {
 	const uint64_t *pcs = s->pcs;
 	uint64_t *last_pcs = s->last_pcs;
+	uint32_t epoch = __atomic_load_n(&tr_epoch, __ATOMIC_RELAXED);
 	/* Ten bytes are the most that a frame can take. */
 	uint8_t *payload = begin_record(s, HS_WIRE_STACK, 40 + n * 10);
 	uint8_t *p = payload;
 	if (!p || !pcs || !last_pcs)
 		return false;
-	/* begin_record may have opened a chunk, in which nothing is shared yet. */
-	size_t shared = 0;
-	while (shared < n && shared < s->n_last_pcs &&
-	       last_pcs[shared] == pcs[n - 1 - shared])
+	/*
+	 * begin_record may have opened a chunk, in which nothing is shared yet; nor
+	 * are frames of two epochs the same, even where their addresses are.
+	 */
+	size_t shared = 0, n_last = s->last_epoch == epoch ? s->n_last_pcs : 0;
+	while (shared < n && shared < n_last && last_pcs[shared] == pcs[n - 1 - shared])
 		shared++;
 	p = tr_put_uleb(p, id);
-	p = tr_put_uleb(p, tr_epoch);
+	p = tr_put_uleb(p, epoch);
 	p = tr_put_uleb(p, flags);
 	p = tr_put_uleb(p, shared);
 	p = tr_put_uleb(p, n - shared);
@@ -244,5 +247,6 @@ bool tr_emit_stack(struct tr_stream *s, uint32_t id, uint32_t flags, size_t n)
 	if (!end_record(s, payload, p))
 		return false;
 	s->n_last_pcs = (uint32_t)n;
+	s->last_epoch = epoch;
 	return true;
 }

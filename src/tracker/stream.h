@@ -51,6 +51,7 @@ struct tr_stream {
 	uint64_t *pcs;      /* TR_MAX_FRAMES return addresses: the stack being walked */
 	uint64_t *last_pcs; /* the last stack that was written to the open chunk */
 	uint32_t n_last_pcs;
+	uint32_t last_epoch; /* in which those are meant */
 };
 
 #define TR_ALWAYS_STAMP UINT32_MAX
