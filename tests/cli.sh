@@ -287,6 +287,22 @@ write_errors_are_told()
 	run 1 "$heapsnap" analyze --json empty 'a dir' && says "it is a directory"
 }
 
+# Whoever may write to the directory must not choose what we overwrite.
+links_are_not_followed()
+{
+	mkdir -p shared && cp 'a dir'/leak.*.hsnap shared/a.1.hsnap && echo mine >mine || return
+	for name in report.html summary.txt a.1.html a.1.txt; do
+		ln -sf "$tap_dir/mine" "shared/$name"
+	done
+	run 0 "$heapsnap" analyze shared && run 0 "$heapsnap" analyze shared/a.1.hsnap || return
+	[ "$(cat mine)" = mine ] && [ -f shared/report.html ] && ! [ -L shared/report.html ] &&
+		[ -f shared/a.1.txt ] && ! [ -L shared/a.1.txt ] || return
+	rm shared/summary.txt && mkfifo shared/summary.txt || return
+	run 1 "$heapsnap" analyze -q shared && says "shared/summary.txt is there, and is not a file" &&
+		ln -sf "$tap_dir/mine" named && run 0 "$heapsnap" analyze --text named shared &&
+		[ -L named ] && grep -q 'leak summary' mine
+}
+
 closed_stdout_is_told()
 {
 	before=$(cksum 'a dir'/leak.*.hsnap)
@@ -348,6 +364,7 @@ check "colour on request, never under NO_COLOR" colour
 check "captures that cannot be read do not stop the others" the_others_are_used
 check "a capture that was cut off is read as far as it goes" cut_off
 check "outputs that cannot be written are told" write_errors_are_told
+check "reports replace links, and follow them only where the user named one" links_are_not_followed
 check "a closed stdout is told and nothing takes its place" closed_stdout_is_told
 check "a forked process names its parent" parents_are_named
 check "what was there before survives a failed write" nothing_old_is_lost

@@ -73,6 +73,19 @@ static void resolve(struct hs_output *o)
 	free(real);
 }
 
+/* Give RET the file that O describes, or free what it has. */
+static struct hs_error *begin(struct hs_output *o, struct hs_error *err,
+			      struct hs_output *ret)
+{
+	if (err) {
+		free(o->path);
+		return err;
+	}
+	hs_out_init(&o->out, o->fd);
+	*ret = *o;
+	return NULL;
+}
+
 struct hs_error *hs_output_open(const char *path, struct hs_output *ret)
 {
 	struct hs_output o = {.fd = STDOUT_FILENO, .path = hs_xstrdup(path)};
@@ -93,13 +106,27 @@ struct hs_error *hs_output_open(const char *path, struct hs_output *ret)
 		resolve(&o);
 		err = open_temporary(&o, there ? st.st_mode & 0777 : usual_mode());
 	}
-	if (err) {
-		free(o.path);
-		return err;
-	}
-	hs_out_init(&o.out, o.fd);
-	*ret = o;
-	return NULL;
+	return begin(&o, err, ret);
+}
+
+struct hs_error *hs_output_create(const char *path, struct hs_output *ret)
+{
+	struct hs_output o = {.fd = -1, .path = hs_xstrdup(path)};
+	struct hs_error *err = NULL;
+	struct stat st;
+	mode_t mode = usual_mode();
+	bool there = lstat(path, &st) == 0;
+
+	/* An older report may have been made private; nobody makes ours public. */
+	if (there && S_ISREG(st.st_mode))
+		mode &= st.st_mode;
+	if (there && !S_ISREG(st.st_mode) && !S_ISLNK(st.st_mode))
+		err = hs_error("cannot write %s: %s is there, and is not a file; remove "
+			       "it",
+			       path, path);
+	else
+		err = open_temporary(&o, mode);
+	return begin(&o, err, ret);
 }
 
 struct hs_error *hs_output_close(struct hs_output *o)

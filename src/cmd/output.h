@@ -17,7 +17,14 @@ struct hs_output {
 	int fd;
 };
 
+/* PATH is one that the user gave: links are followed. */
 HS_MUST_USE struct hs_error *hs_output_open(const char *path, struct hs_output *ret);
+
+/*
+ * PATH is a name that we chose, in a directory where others may write: a link
+ * of that name is replaced and not followed, and anything but a file is refused.
+ */
+HS_MUST_USE struct hs_error *hs_output_create(const char *path, struct hs_output *ret);
 
 /* Finish and give the file its name.  On error nothing of it is left. */
 HS_MUST_USE struct hs_error *hs_output_close(struct hs_output *o);

@@ -151,8 +151,11 @@ const struct hs_report *hs_pipeline_report(const struct hs_pipeline *p)
 	return &p->report;
 }
 
+typedef struct hs_error *open_function(const char *path, struct hs_output *ret);
+
 static struct hs_error *write_report(const struct hs_report *report,
-				     const char *format_name, const char *path)
+				     const char *format_name, const char *path,
+				     open_function *open_output)
 {
 	const struct hs_format *format = hs_format_by_name(format_name);
 	if (!format || !format->write)
@@ -161,7 +164,7 @@ static struct hs_error *write_report(const struct hs_report *report,
 			path, format_name);
 	struct hs_output output;
 	hs_progress_task("writing %s", hs_base_name(path));
-	struct hs_error *err = hs_output_open(path, &output);
+	struct hs_error *err = open_output(path, &output);
 	if (err)
 		return err;
 	format->write(report, &output.out);
@@ -174,15 +177,15 @@ struct hs_error *hs_pipeline_write(const struct hs_pipeline *p, const char *form
 {
 	struct hs_report report = p->report;
 	report.color = color;
-	return write_report(&report, format, path);
+	return write_report(&report, format, path, hs_output_open);
 }
 
 /* Two files; the second is tried even where the first failed. */
 static struct hs_error *write_pair(const struct hs_report *report, const char *html,
 				   const char *text)
 {
-	struct hs_error *err = write_report(report, "html", html);
-	struct hs_error *more = write_report(report, "text", text);
+	struct hs_error *err = write_report(report, "html", html, hs_output_create);
+	struct hs_error *more = write_report(report, "text", text, hs_output_create);
 	if (!err)
 		return more;
 	hs_error_free(more);
