@@ -99,24 +99,34 @@ static inline uint8_t *tr_room(struct tr_stream *s)
 	return tr_chunk_next(s, TR_EVENT_ROOM) ? s->pos : NULL;
 }
 
-/* An event that names an address and no more: FREE, RELEASE. */
-static inline void tr_emit_address(struct tr_stream *s, unsigned kind, uint64_t addr)
+/*
+ * The fields that all events end with: the event which began at AT and has TAG
+ * so far goes on at P.  False: it does not count; see tr_commit.
+ */
+static inline bool tr_finish_event(struct tr_stream *s, uint8_t *at, uint8_t *p,
+				   unsigned tag, uint64_t addr)
 {
-	uint8_t *at = tr_room(s);
-	if (!at)
-		return;
-	unsigned tag = kind;
-	uint8_t *p = tr_put_address(at + 2, &tag, addr, s->last_addr);
 	uint64_t stamp = s->last_stamp;
+	p = tr_put_address(p, &tag, addr, s->last_addr);
 	if (tr_stamp_due(s)) {
 		stamp = tr_stamp();
 		p = tr_put_stamp(p, &tag, stamp - s->last_stamp);
 	}
 	memcpy(at, &(uint16_t){(uint16_t)tag}, 2);
 	if (!tr_commit(s, at, p))
-		return;
+		return false;
 	s->last_addr = addr;
 	s->last_stamp = stamp;
+	return true;
+}
+
+/* An event that names an address and no more: FREE, RELEASE. */
+static inline void tr_emit_address(struct tr_stream *s, unsigned kind, uint64_t addr)
+{
+	uint8_t *at = tr_room(s);
+	if (!at)
+		return;
+	tr_finish_event(s, at, at + 2, kind, addr);
 }
 
 /* A block was obtained.  STACK 0: unknown. */
@@ -138,19 +148,10 @@ static inline void tr_emit_block(struct tr_stream *s, unsigned kind, uint64_t ad
 		tag |= code << HS_WIRE_SIZE_SHIFT;
 		p = tr_put(p, size, code == 3 ? 8 : code);
 	}
-	p = tr_put_address(p, &tag, addr, s->last_addr);
-	uint64_t stamp = s->last_stamp;
-	if (tr_stamp_due(s)) {
-		stamp = tr_stamp();
-		p = tr_put_stamp(p, &tag, stamp - s->last_stamp);
-	}
-	memcpy(at, &(uint16_t){(uint16_t)tag}, 2);
-	if (!tr_commit(s, at, p))
+	if (!tr_finish_event(s, at, p, tag, addr))
 		return;
 	s->last_stack = stack;
 	s->last_size = size;
-	s->last_addr = addr;
-	s->last_stamp = stamp;
 }
 
 #endif /* TR_EMIT_H */
