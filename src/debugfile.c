@@ -88,10 +88,16 @@ static bool adopt(Elf *elf, int fd, void *bytes, const char *path,
 	return true;
 }
 
-/* O_NONBLOCK: a recorded path may by now be a pipe. */
+/*
+ * A recorded path may by now be anything, or come from a hostile capture.  To
+ * open a device can have effects, so it is looked at before; O_NONBLOCK is for
+ * what became a pipe since.
+ */
 static bool open_elf(const char *path, struct hs_elf_file *ret)
 {
 	struct stat st;
+	if (stat(path, &st) || !S_ISREG(st.st_mode))
+		return false;
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
 	if (fd < 0)
 		return false;

@@ -75,6 +75,12 @@ def main():
     unfinished = [p["id"] for p in hs.analyzed(folder)["processes"] if not p["complete"]]
     tap.equal(unfinished, [], "every capture is finished")
 
+    folder = work + "/private"
+    alone(["sh", "-c", f"umask 077; exec {hs.victim('leaky')}"], folder)
+    wait_for(lambda: glob.glob(folder + "/leaky*.html") and not recorders(folder))
+    modes = {oct(os.stat(path).st_mode & 0o777) for path in glob.glob(folder + "/leaky*")}
+    tap.equal(modes, {"0o600"}, "a private capture has private reports")
+
     folder = work + "/none"
     ran = alone([hs.victim("leaky")], folder, HEAPSNAP_RECORDER="none")
     tap.say(ran.status == 0 and not glob.glob(folder + "/*.txt") and glob.glob(folder + "/*.hsnap"),

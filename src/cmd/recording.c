@@ -93,6 +93,15 @@ static int spawn(const char *path, const char *dir, uint64_t interval_ns,
 	return fds[0];
 }
 
+/* Is it ours or root's?  Anyone else's could tell us anything. */
+static bool is_trusted(int fd)
+{
+	struct ucred who;
+	socklen_t size = sizeof(who);
+	return !getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &size) &&
+	       (who.uid == geteuid() || who.uid == 0);
+}
+
 /* The recorder that has locked DIR; see open_socket() in its loop.c. */
 static int find_running(const char *dir)
 {
@@ -101,8 +110,8 @@ static int find_running(const char *dir)
 	int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
 	snprintf(a.sun_path, sizeof(a.sun_path), "/proc/self/fd/%d/" RC_SOCKET_NAME,
 		 dir_fd);
-	int failed =
-		dir_fd < 0 || fd < 0 || connect(fd, (struct sockaddr *)&a, sizeof(a));
+	int failed = dir_fd < 0 || fd < 0 ||
+		     connect(fd, (struct sockaddr *)&a, sizeof(a)) || !is_trusted(fd);
 	if (dir_fd >= 0)
 		close(dir_fd);
 	if (failed && fd >= 0)
@@ -152,7 +161,7 @@ struct hs_error *hs_recording_start(const char *recorder, const char *dir,
 		nanosleep(&(struct timespec){.tv_nsec = ATTEMPT_GAP}, NULL);
 	}
 	return hs_error("cannot record: another recorder has locked '%s' and does not "
-			"answer; choose another directory with -o",
+			"answer, or is another user's; choose another directory with -o",
 			dir);
 }
 

@@ -62,7 +62,7 @@ static int create(int dir_fd, const char *name, const struct stat *like,
 			/* Root may record another user's process. */
 			if (geteuid() == 0 && fchown(fd, like->st_uid, like->st_gid))
 				errno = 0;
-			fchmod(fd, like->st_mode & 07777);
+			fchmod(fd, like->st_mode & 0666);
 			return fd;
 		}
 		if (errno != EEXIST)

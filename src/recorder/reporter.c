@@ -4,6 +4,7 @@
  * The report at a process's end, where no run is there to make it: `heapsnap
  * analyze` on the one capture writes NAME.PID.html and NAME.PID.txt beside it.
  */
+#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
@@ -48,7 +49,9 @@ static _Noreturn void become_program(const char *program, int dir_fd, const char
 	/* It may meet hostile debug information: it gets an end. */
 	alarm(TIME_LIMIT_S);
 	setpriority(PRIO_PROCESS, 0, 10);
-	umask(022);
+	/* The report is for those who may read the capture: it tells the same. */
+	struct stat st;
+	umask(fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) ? 077 : ~st.st_mode & 0777);
 	execl(program, "heapsnap", "analyze", "--quiet", "--", capture, (char *)NULL);
 	_exit(1);
 }

@@ -6,6 +6,8 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "src/recorder/io.h"
 #include "src/recorder/process.h"
@@ -82,9 +84,24 @@ static struct hs_error *name_threads(struct rc_target *t)
 	return NULL;
 }
 
+/*
+ * Where others may write, a file can claim to be of any process: root must not
+ * tell its owner what the system would keep from him.
+ */
+static bool owner_may_read_maps(const struct rc_target *t)
+{
+	struct stat file, process;
+	char path[32];
+	snprintf(path, sizeof(path), "/proc/%d", (int)t->pid);
+	return geteuid() != 0 || (!fstat(t->fd, &file) && !stat(path, &process) &&
+				  (file.st_uid == 0 || file.st_uid == process.st_uid));
+}
+
 /* Mappings change slowly: at the 1st, 2nd, 4th, 8th ... snapshot. */
 static struct hs_error *append_maps(struct rc_target *t, uint64_t stamp)
 {
+	if (!owner_may_read_maps(t))
+		return NULL;
 	char path[32];
 	snprintf(path, sizeof(path), "/proc/%d/maps", (int)t->pid);
 	size_t size;
