@@ -155,6 +155,15 @@ bool tr_capture_open(uint32_t flags)
 	return true;
 }
 
+void tr_clock_leave_tsc(void)
+{
+	if (!tr_clock_is_tsc)
+		return;
+	if (tr_header)
+		__atomic_store_n(&tr_header->sequence, sys_tsc(), __ATOMIC_SEQ_CST);
+	__atomic_store_n(&tr_clock_is_tsc, false, __ATOMIC_SEQ_CST);
+}
+
 void tr_capture_leave(void)
 {
 	static struct hs_wire_header nowhere;

@@ -48,6 +48,12 @@ static inline uint64_t tr_stamp(void)
 	return __atomic_add_fetch(&tr_header->sequence, 1, __ATOMIC_SEQ_CST);
 }
 
+/*
+ * The program wants the counter to itself or to nobody (PR_SET_TSC): stamps go
+ * on as mere numbers from where it stands.
+ */
+TR_HIDDEN void tr_clock_leave_tsc(void);
+
 /* Count an event that could not be recorded. */
 static inline void tr_count_lost(void)
 {

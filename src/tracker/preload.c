@@ -215,6 +215,8 @@ TR_EXPORT int prctl(int option, unsigned long a, unsigned long b, unsigned long 
 		    unsigned long d);
 int prctl(int option, unsigned long a, unsigned long b, unsigned long c, unsigned long d)
 {
+	if (option == PR_SET_TSC)
+		tr_clock_leave_tsc();
 	int ret = tr_real.prctl(option, a, b, c, d);
 	if (option == PR_SET_NAME && ret == 0)
 		renamed((uintptr_t)__builtin_frame_address(0));
