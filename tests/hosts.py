@@ -6,20 +6,35 @@ with no event lost, unless the case says why not.
 
     hosts.py [WORD...]    only the cases whose name has all the words
 """
+import glob
 import os
+import shutil
+import subprocess
 import sys
+import traceback
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib"))
 import hs
-from replay import Capture, replay, sums
+from replay import Bytes, Capture, replay, sums
 from tap import Tap, skip_all
 
 FORKED = 1
-TIME_S = 30
+STACK, STACK_CUT, MAX_FRAMES = 1, 1, 4096
+TIME_S = 60
 
 
 class Skip(Exception):
     """The case cannot be tried here."""
+
+
+def running(test, host):
+    """TEST, unless its victim is not built."""
+    try:
+        test(host)
+    except FileNotFoundError as e:
+        if "/tests/victims/host_stacks" in str(e.filename):
+            raise Skip("no C++ compiler") from e
+        raise
 
 
 class Host:
@@ -35,7 +50,8 @@ class Host:
 
     def tracked(self, argv, preload=(), **env):
         env.setdefault("HEAPSNAP_DIR", self.captures_in)
-        return hs.Ran(argv, cwd=self.folder, HEAPSNAP_REPORT="none", HEAPSNAP_RECORDER="none",
+        env.setdefault("HEAPSNAP_RECORDER", "none")
+        return hs.Ran(argv, cwd=self.folder, HEAPSNAP_REPORT="none",
                       LD_PRELOAD=":".join([hs.TRACKER, *preload]), **env)
 
     def unharmed(self, argv, counter=True, preload=(), **env):
@@ -73,6 +89,19 @@ def victim(name, *arguments):
     return [hs.victim("host_" + name), *arguments]
 
 
+class Stack:
+    """A STACK record: pcs are relative to nothing shared, so only counted."""
+
+    def __init__(self, payload):
+        b = Bytes(payload)
+        self.id, self.epoch, self.flags = b.uleb(), b.uleb(), b.uleb()
+        self.pcs = [None] * (b.uleb() + b.uleb())
+
+
+def stacks(path):
+    return [Stack(payload) for payload in Capture(path).record_payloads(STACK)]
+
+
 CASES = []
 
 
@@ -83,11 +112,14 @@ def case(name):
     return add
 
 
-def simple(name, argv, processes=1, **env):
+def simple(name, argv, processes=1, counter=True, **env):
     """The usual case: unharmed, and counted exactly."""
     def test(host):
-        host.unharmed(argv, **env)
-        host.counted_exactly(processes)
+        host.unharmed(argv, counter=counter, **env)
+        if counter:
+            host.counted_exactly(processes)
+        else:
+            host.no_stray_frees(sum(host.captures().values(), []))
     CASES.append((name, test))
 
 
@@ -143,6 +175,216 @@ def jump_down(host):
     jumps(host, "jump_down")
 
 
+simple("answers and errno of malloc's family at the edges", victim("edges", "calls"),
+       counter=False)
+simple("allocations before main, in resolvers, destructors and exit handlers",
+       victim("edges", "early"))
+simple("quick_exit", victim("edges", "quick"))
+
+
+@case("what a failing realloc keeps stays live in the capture")
+def failing_realloc(host):
+    host.unharmed(victim("edges", "calls"), counter=False)
+    (path,), = host.captures().values()
+    sizes = [size for size, _, _ in replay(path)[1].live.values()]
+    assert sizes.count(12345) == 1, sizes
+
+
+def dies_the_same(mode):
+    def test(host):
+        ran = host.unharmed(victim("edges", mode), counter=False)
+        assert ran.status < 0, f"it did not die: {ran.text()}"
+        assert host.captures()
+    CASES.append((f"libc's own message and signal on heap damage: {mode}", test))
+
+
+for damage in ("double_free", "wild_free", "overflow", "top"):
+    dies_the_same(damage)
+
+simple("recursion 100,000 deep", victim("stacks", "recursion"))
+simple("exceptions through frames that allocate", victim("stacks", "exceptions"))
+simple("alloca and huge frames", victim("stacks", "frames"))
+simple("coroutines that go from thread to thread", victim("stacks", "migrate"))
+simple("stacks that shrink in place below code without unwind tables",
+       victim("stacks", "shrinking"))
+simple("thread_local objects whose destructors allocate", victim("stacks", "thread_locals"))
+
+
+@case("a stack 100,000 deep is cut and marked")
+def deep_is_cut(host):
+    host.unharmed(victim("stacks", "recursion"))
+    (path,), = host.captures().values()
+    cut = [stack for stack in stacks(path) if len(stack.pcs) == MAX_FRAMES]
+    assert cut and all(stack.flags & STACK_CUT for stack in cut)
+
+
+# What a program takes away from itself: nothing is lost, or the capture says so.
+
+
+def limited(name, arguments, may_lose=False, may_lack=False, processes=1, root=False, **env):
+    def test(host):
+        if root and os.geteuid():
+            raise Skip("only root can do that")
+        host.unharmed(victim("limits", *arguments), counter=False, **env)
+        found = host.captures()
+        assert may_lack or len(found) >= processes, f"{len(found)} processes were recorded"
+        for path in sum(found.values(), []):
+            capture, books = replay_lossy(path)
+            assert may_lose or not capture.lost_events, f"lost {capture.lost_events}"
+            assert capture.lost_events or capture.flags & FORKED or not books.unmatched
+    CASES.append((name, test))
+
+
+def replay_lossy(path):
+    """Books of a capture that may have lost events: then overlaps are forgiven."""
+    capture = Capture(path)
+    if not capture.lost_events:
+        return replay(path)
+    return capture, None
+
+
+limited("closefrom(3), and descriptors stay the program's", ["close_all"])
+limited("a full table of descriptors", ["descriptors", "20"], may_lose=True)
+limited("no descriptors but three", ["descriptors", "3"], may_lose=True)
+limited("a program that lists its descriptors", ["list_descriptors"])
+limited("RLIMIT_FSIZE of 100,000 bytes, later", ["file_size", "100000"], may_lose=True)
+limited("RLIMIT_FSIZE of 0, later", ["file_size", "0"], may_lose=True)
+limited("RLIMIT_AS of 16 MiB, later", ["address_space", "16"], may_lose=True)
+for size in ("0", "5000", "100000"):
+    limited(f"RLIMIT_FSIZE of {size} from the start",
+            ["limited_start", "fsize", size, "work"], may_lose=True)
+# With three, ld.so could not even open libc.
+limited("RLIMIT_NOFILE of 4 from the start",
+        ["limited_start", "nofile", "4", "descriptors", "4"], may_lose=True)
+limited("RLIMIT_AS of 12 MiB from the start",
+        ["limited_start", "as", "12000000", "address_space", "4000"], may_lose=True)
+limited("chroot", ["chroot", "/var/empty" if os.path.isdir("/var/empty") else "/usr"],
+        may_lose=True, root=True)
+limited("another user from the middle on", ["drop"], may_lose=True, root=True)
+limited("chdir with a relative HEAPSNAP_DIR", ["wander"], processes=2, HEAPSNAP_DIR="captures")
+for what in ("open", "files", "maps", "asks"):
+    for how in ("errno", "trap"):
+        limited(f"seccomp: {what} forbidden by {how}", ["forbid", what, how], may_lose=True)
+for what in ("open", "files"):
+    limited(f"seccomp: {what} kills, within what is reserved", ["forbid", what, "kill", "300"])
+limited("a program that may not read the time stamp counter", ["no_tsc"])
+limited("a child that may not", ["no_tsc_in_fork"], processes=2)
+limited("a program that may not from the middle on", ["no_tsc_late"])
+limited("a title written over arguments and environment", ["spoil_title"], processes=4)
+limited("clearenv and environ = NULL", ["lose_environment"], processes=2)
+for name in ("", "NULL", "/", "//", "a/b/", "..", "new\nline", "\x1b[31m:x/y", "x" * 3000):
+    limited(f"executed as {name[:20]!r}", ["named", name])
+limited("a huge environment", ["work"], HUGE="x" * 120000, HEAPSNAP_MODULES="")
+limited("hostile settings", ["work"], HEAPSNAP_MAX_DISK="-1", HEAPSNAP_KEEP_LOG="\n",
+        HEAPSNAP_SAMPLE="\xff", HEAPSNAP_INTERVAL="")
+limited("a HEAPSNAP_DIR that cannot be made", ["work"], may_lack=True,
+        HEAPSNAP_DIR="/proc/no/such/place")
+limited("a HEAPSNAP_DIR of 5000 characters", ["work"], may_lack=True,
+        HEAPSNAP_DIR="/tmp/" + "d" * 5000)
+limited("a HEAPSNAP_DIR of strange directives", ["work"], may_lack=True, HEAPSNAP_DIR="%%/%q%")
+
+
+@case("the folder vanishes while the program runs")
+def vanished(host):
+    os.makedirs(host.captures_in)
+    bare = host.bare(victim("limits", "vanish"))
+    ran = host.tracked(victim("limits", "vanish"), HOST_VANISH=host.captures_in)
+    hs.same_behaviour(bare, ran)
+
+
+@case("a read-only folder")
+def read_only(host):
+    os.makedirs(host.captures_in)
+    os.chmod(host.captures_in, 0o555)
+    argv = victim("limits", "work")
+    if not os.geteuid():
+        if not shutil.which("setpriv"):
+            raise Skip("root may write everywhere, and setpriv is not here")
+        for place in (os.path.dirname(host.folder), host.folder):
+            os.chmod(place, 0o755)
+        argv = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", *argv]
+    host.unharmed(argv, counter=False)
+
+
+@case("a full tmpfs")
+def full_tmpfs(host):
+    if os.geteuid():
+        raise Skip("only root can mount")
+    os.makedirs(host.captures_in)
+    for size in ("64k", "80k", "256k"):
+        mount = ["mount", "-t", "tmpfs", "-o", f"size={size}", "none", host.captures_in]
+        if subprocess.run(mount, check=False, capture_output=True).returncode:
+            raise Skip("mount is not permitted here")
+        try:
+            host.unharmed(victim("limits", "work"), counter=False)
+            for path in sum(host.captures().values(), []):
+                assert Capture(path).lost_events, f"{path} does not say that it is cut"
+        finally:
+            subprocess.run(["umount", "-l", host.captures_in], check=True)
+
+
+# Other allocators and preloads.
+
+
+def beneath(library, package):
+    def test(host):
+        found = sorted(glob.glob(f"/usr/lib/*/{library}"))
+        if not found:
+            raise Skip(f"{package} is not installed")
+        for program in (victim("threads", "ending"), victim("fork", "chain"),
+                        victim("threads", "specifics"), victim("stacks", "thread_locals")):
+            host.unharmed(program, counter=False, preload=[found[-1]])
+        for path in sum(host.captures().values(), []):
+            capture, books = replay(path)
+            assert not capture.lost_events and books.allocations
+            assert capture.flags & FORKED or not books.unmatched, path
+    CASES.append((f"{package} beneath the tracker", test))
+
+
+beneath("libjemalloc.so.2", "libjemalloc2")
+beneath("libtcmalloc_minimal.so.4", "libtcmalloc-minimal4")
+beneath("libmimalloc.so.2*", "libmimalloc2.0")
+
+
+@case("a counting preload above the tracker")
+def above(host):
+    argv = victim("threads", "specifics")
+    bare = host.bare(argv)
+    ran = hs.Ran(argv, cwd=host.folder, HEAPSNAP_DIR=host.captures_in, HEAPSNAP_REPORT="none",
+                 HEAPSNAP_RECORDER="none", COUNT_FILE=host.folder + "/count",
+                 LD_PRELOAD=f"{hs.COUNTER}:{hs.TRACKER}")
+    hs.same_behaviour(bare, ran)
+
+
+@case("AddressSanitizer in the program")
+def sanitizer(host):
+    source, program = host.folder + "/a.c", host.folder + "/a"
+    with open(source, "w", encoding="ascii") as f:
+        f.write("""#include <stdlib.h>
+int main(int argc, char **argv) { char *p = malloc(10); (void)argv;
+return argc > 1 ? p[10] : (free(p), 3); }""")
+    build = ["gcc", "-g", "-fsanitize=address", "-o", program, source]
+    runtime = subprocess.run(["gcc", "-print-file-name=libasan.so"], check=False, text=True,
+                             capture_output=True).stdout.strip() if shutil.which("gcc") else ""
+    if not runtime.startswith("/") or subprocess.run(build, check=False).returncode:
+        raise Skip("gcc -fsanitize=address is not here")
+    for argv in ([program], [program, "overflow"]):
+        bare = host.bare(argv)
+        ran = hs.Ran(argv, cwd=host.folder, HEAPSNAP_DIR=host.captures_in,
+                     HEAPSNAP_RECORDER="none", LD_PRELOAD=f"{os.path.realpath(runtime)}:{hs.TRACKER}")
+        assert (ran.status, ran.out) == (bare.status, bare.out), ran.text()
+        for text in (b"heap-buffer-overflow",) if len(argv) > 1 else ():
+            assert text in bare.err and text in ran.err, ran.text()
+
+
+@case("a shell pipeline with a static program and one that drops LD_PRELOAD")
+def pipeline(host):
+    argv = ["sh", "-c", "seq 100 | sort -n | tail -1; env -u LD_PRELOAD sort /dev/null; "
+            "busybox true 2>/dev/null; exit 5"]
+    host.unharmed(argv, counter=False)
+    assert len(host.captures()) >= 4
+
+
 def main():
     for needed in (hs.TRACKER, hs.COUNTER):
         if not os.path.exists(needed):
@@ -153,9 +395,14 @@ def main():
         if not all(word in name for word in sys.argv[1:]):
             continue
         try:
-            tap.run(name, test, Host(name, work))
+            running(test, Host(name, work))
         except Skip as reason:
             tap.skip(name, str(reason))
+        except Exception as e:  # whatever went wrong, the other cases go on
+            where = "" if isinstance(e, AssertionError) else traceback.format_exc(limit=-3)
+            tap.say(False, name, f"{e}\n{where}")
+        else:
+            tap.say(True, name)
     tap.end()
 
 

@@ -33,7 +33,7 @@ static inline void say_number(const char *what, long n)
 	say(line);
 }
 
-static inline _Noreturn void fail(const char *what, int line)
+static inline __attribute__((__noreturn__)) void fail(const char *what, int line)
 {
 	char text[300];
 	snprintf(text, sizeof(text), "line %d: %s\n", line, what);
@@ -52,10 +52,10 @@ static inline _Noreturn void fail(const char *what, int line)
 static NOINLINE MAYBE_UNUSED void churn(unsigned n)
 {
 	for (unsigned i = 0; i < n; i++) {
-		char *p = malloc(i % 300 + 1), *q = malloc(i % 7 + 1);
+		char *p = (char *)malloc(i % 300 + 1), *q = (char *)malloc(i % 7 + 1);
 		NEED(p && q);
 		p[0] = q[0] = 1;
-		p = realloc(p, i % 500 + 2);
+		p = (char *)realloc(p, i % 500 + 2);
 		NEED(p);
 		free(q);
 		free(p);
