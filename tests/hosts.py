@@ -15,7 +15,7 @@ import traceback
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib"))
 import hs
-from replay import Bytes, Capture, replay, sums
+from replay import Bytes, Capture, replay
 from tap import Tap, skip_all
 
 FORKED = 1
@@ -73,16 +73,21 @@ class Host:
         assert len(found) >= at_least, f"{len(found)} processes were recorded, not {at_least}"
         for pid, paths in found.items():
             wanted = hs.counted(self.folder + "/count", pid)
-            got = sums(paths)
+            got = self.figures(paths)
             assert got == wanted, f"{paths}: recorded {got}, counted {wanted}"
-            self.no_stray_frees(paths)
 
     @staticmethod
-    def no_stray_frees(paths):
+    def figures(paths):
+        """Allocations, frees and bytes of whole captures without stray frees."""
+        total = (0, 0, 0)
         for path in paths:
             capture, books = replay(path)
+            assert not capture.lost_events, f"{path}: lost {capture.lost_events} events"
             assert capture.flags & FORKED or not books.unmatched, \
                 f"{path}: {books.unmatched} frees of blocks that nobody allocated"
+            total = tuple(a + b for a, b in zip(total, (
+                books.allocations, books.frees + books.unmatched, books.allocated_bytes)))
+        return total
 
 
 def victim(name, *arguments):
@@ -119,7 +124,7 @@ def simple(name, argv, processes=1, counter=True, **env):
         if counter:
             host.counted_exactly(processes)
         else:
-            host.no_stray_frees(sum(host.captures().values(), []))
+            host.figures(sum(host.captures().values(), []))
     CASES.append((name, test))
 
 
@@ -331,7 +336,7 @@ def beneath(library, package):
         found = sorted(glob.glob(f"/usr/lib/*/{library}"))
         if not found:
             raise Skip(f"{package} is not installed")
-        for program in (victim("threads", "ending"), victim("fork", "chain"),
+        for program in (victim("threads", "small_fork"), victim("fork", "chain"),
                         victim("threads", "specifics"), victim("stacks", "thread_locals")):
             host.unharmed(program, counter=False, preload=[found[-1]])
         for path in sum(host.captures().values(), []):

@@ -58,8 +58,10 @@ static void *short_one(void *arg)
 
 static void *loud_one(void *stop)
 {
-	while (!*(atomic_int *)stop)
-		churn(50);
+	while (!*(atomic_int *)stop) {
+		churn(20);
+		usleep(1000);
+	}
 	return NULL;
 }
 
