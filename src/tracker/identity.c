@@ -1,13 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * The capture's name and header.  This is the one place of the tracker that
- * reads the environment.  It may run before libc is initialised, so arguments
- * and environment are taken from the initial stack.
+ * The capture's name and header, and what the environment says of them.
  */
 #include "src/tracker/identity.h"
 
-#include <elf.h>
 #include <fcntl.h>
 #include <gnu/libc-version.h>
 #include <string.h>
@@ -15,6 +12,7 @@
 
 #include "config.h"
 #include "src/tracker/capture.h"
+#include "src/tracker/initial.h"
 #include "src/tracker/select.h"
 #include "src/tracker/spawn.h"
 #include "src/tracker/state.h"
@@ -22,9 +20,6 @@
 #define DEFAULT_DIR      "heapsnap_reports"
 #define DEFAULT_MAX_DISK (1ull << 30)
 #define MAX_NAME         64u
-
-/* ld.so's: where the kernel put argc; argv, the environment and auxv follow. */
-extern void *__libc_stack_end;
 
 /*
  * What the environment asked for, read once: a program that sets its title
@@ -42,45 +37,6 @@ static struct {
 	char name[MAX_NAME + 1];
 	uint8_t parent_id[16];
 } self;
-
-char **tr_argv(void)
-{
-	return (char **)__libc_stack_end + 1;
-}
-
-static char **initial_environment(void)
-{
-	long argc = *(long *)__libc_stack_end;
-	return tr_argv() + argc + 1;
-}
-
-char *tr_env_entry(const char *prefix)
-{
-	size_t n = strlen(prefix);
-	for (char **e = initial_environment(); *e; e++)
-		if (!strncmp(*e, prefix, n))
-			return *e;
-	return NULL;
-}
-
-const char *tr_env(const char *name)
-{
-	size_t n = strlen(name);
-	for (char **e = initial_environment(); *e; e++)
-		if (!strncmp(*e, name, n) && (*e)[n] == '=')
-			return *e + n + 1;
-	return NULL;
-}
-
-static void at_random(uint8_t ret[16])
-{
-	char **e = initial_environment();
-	while (*e)
-		e++;
-	for (const Elf64_auxv_t *a = (const void *)(e + 1); a->a_type != AT_NULL; a++)
-		if (a->a_type == AT_RANDOM)
-			memcpy(ret, (const void *)a->a_un.a_val, 16);
-}
 
 /* What is safe in a file's name; the rest becomes "_". */
 static char safe(char c, bool first)
@@ -275,7 +231,7 @@ void tr_identity_fill(struct hs_wire_header *h, uint32_t flags)
 	h->clock = tr_clock_is_tsc ? HS_WIRE_CLOCK_TSC : HS_WIRE_CLOCK_COUNTER;
 	h->header_size = sizeof(*h);
 	sys_random(h->id, sizeof(h->id));
-	at_random(h->at_random);
+	tr_at_random(h->at_random);
 	h->pid = tr_pid;
 	h->ppid = sys_getppid();
 	h->pid_ns = sys_inode("/proc/self/ns/pid");

@@ -11,7 +11,7 @@
 #include <string.h>
 
 #include "src/tracker/capture.h"
-#include "src/tracker/state.h"
+#include "src/tracker/initial.h"
 
 #define MAX_NAMES    1024u
 #define MAX_NAME     256u

@@ -12,7 +12,7 @@
 #include <link.h>
 #include <string.h>
 
-#include "src/tracker/state.h"
+#include "src/tracker/initial.h"
 
 #define RECORDER "heapsnap-recorder"
 

@@ -28,10 +28,4 @@ TR_HIDDEN bool tr_start(void);
 /* This is a forked child: begin a capture of its own.  True when recording. */
 TR_HIDDEN bool tr_start_forked(void);
 
-/* The program's initial environment and arguments, before libc has them. */
-TR_HIDDEN const char *tr_env(const char *name);
-/* The whole entry that begins with PREFIX ("NAME="), or NULL. */
-TR_HIDDEN char *tr_env_entry(const char *prefix);
-TR_HIDDEN char **tr_argv(void);
-
 #endif /* TR_STATE_H */

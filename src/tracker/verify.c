@@ -15,7 +15,7 @@
 #define UNW_LOCAL_ONLY
 #include <libunwind.h>
 
-#include "src/tracker/state.h"
+#include "src/tracker/initial.h"
 #include "src/tracker/sys.h"
 #include "src/wire.h"
 
