@@ -12,6 +12,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib"))
 import hs
@@ -162,6 +163,17 @@ def run_is_quiet(work):
     assert (ran.status, ran.out, ran.err) == (0, b"1000 requests answered\n", b""), ran.text()
 
 
+def chains_of_programs(work):
+    """Each of 40 children becomes another program three times, in about a millisecond."""
+    shell = "i=0; while [ $i -lt 40 ]; do env env true & i=$((i+1)); done; wait"
+    ran = hs.recorded(["sh", "-c", shell], f"{work}/chains", "-q", HEAPSNAP_REPORT="none")
+    assert ran.status == 0, ran.text()
+    ends = Counter((row["name"], row["end"]["how"])
+                   for row in hs.analyzed(f"{work}/chains")["processes"])
+    wanted = {("sh", "exit"): 1, ("sh", "exec"): 40, ("env", "exec"): 80, ("true", "exit"): 40}
+    assert ends == wanted, f"wanted {wanted}\ngot    {dict(ends)}"
+
+
 def victim_has_its_truth(name, work, option):
     folder = f"{work}/{name}{option}"
     ran = hs.recorded([hs.victim(name)], folder, "-q", *[option] * bool(option))
@@ -217,6 +229,7 @@ def main():
     tap, work = Tap(), hs.work_dir()
     tap.run("run and analyze print the summary and write the reports", reports_are_written, work)
     tap.run("run -q says nothing", run_is_quiet, work)
+    tap.run("each program of a chain ended as it did", chains_of_programs, work)
     for name in ("leaky", "churn", "reloader", "threads"):
         tap.run(f"{name}, folded, has its truth", victim_has_its_truth, name, work, "")
         tap.run(f"{name}, its log kept, has its truth", victim_has_its_truth, name, work,

@@ -105,15 +105,19 @@ static enum hs_wire_how how_of(int status, int32_t *code)
 	return *code == SIGKILL ? HS_WIRE_HOW_KILLED : HS_WIRE_HOW_SIGNAL;
 }
 
+/* Is LATER what the process of T went on as by execve? */
+static bool follows(const struct rc_target *later, const struct rc_target *t)
+{
+	return later->pid == t->pid && later->pid_ns == t->pid_ns &&
+	       later->start_ticks == t->start_ticks && later->start_ns > t->start_ns;
+}
+
 /* Did the process of T go on as another program?  Then that has a capture, too. */
 static bool replaced(const struct rc_recorder *rc, const struct rc_target *t)
 {
-	for (size_t i = 0; i < rc->targets.n; i++) {
-		const struct rc_target *o = rc->targets.at[i];
-		if (o != t && o->pid == t->pid && o->pid_ns == t->pid_ns &&
-		    o->start_ticks == t->start_ticks && o->start_ns > t->start_ns)
+	for (size_t i = 0; i < rc->targets.n; i++)
+		if (follows(rc->targets.at[i], t))
 			return true;
-	}
 	return false;
 }
 
@@ -226,6 +230,26 @@ static void claim(struct rc_target *t, void *arg HS_UNUSED)
 	__atomic_store_n(&t->header->recorder_pid, (uint32_t)getpid(), __ATOMIC_RELEASE);
 }
 
+/*
+ * T has come: what its process was before ended by execve.  That may be known
+ * already as a process that is no more, if all of this was too short for us; and
+ * T itself may be done and gone before its predecessor's end is looked into.
+ */
+static void end_predecessors(struct rc_recorder *rc, const struct rc_target *t)
+{
+	for (size_t i = 0; i < rc->targets.n; i++) {
+		struct rc_target *o = rc->targets.at[i];
+		if (!follows(t, o) || o->state == RC_WRITING)
+			continue;
+		if (o->state == RC_ALIVE)
+			note_time(o);
+		o->end.known = true;
+		o->end.how = HS_WIRE_HOW_EXEC;
+		o->end.code = 0;
+		bury(rc, o);
+	}
+}
+
 static void adopt(struct rc_recorder *rc, struct rc_target *t)
 {
 	t->id = ++rc->last_id;
@@ -233,6 +257,7 @@ static void adopt(struct rc_recorder *rc, struct rc_target *t)
 	t->interval_ns = rc->options.interval_ns;
 	t->store.max_size = rc->options.max_disk;
 	hs_array_push(&rc->targets, t);
+	end_predecessors(rc, t);
 	/* First the descriptor, then the look: so both are the same process. */
 	t->pid_fd = rc_process_open(t->pid);
 	if (!rc_watch_alive(t)) {
@@ -244,12 +269,6 @@ static void adopt(struct rc_recorder *rc, struct rc_target *t)
 	}
 	if (t->pid_fd >= 0)
 		rc_poll_add(rc, t->pid_fd, RC_TARGET, t->id, EPOLLIN);
-	for (size_t i = 0; i < rc->targets.n; i++)
-		if (rc->targets.at[i]->state == RC_ALIVE &&
-		    replaced(rc, rc->targets.at[i])) {
-			note_time(rc->targets.at[i]);
-			bury(rc, rc->targets.at[i]);
-		}
 	if (!rc_target_guarded(t, claim, NULL)) {
 		rc_targets_drop(rc, t);
 		return;
@@ -386,6 +405,7 @@ static void snapshot_all(struct rc_recorder *rc, uint64_t now)
 /* Ends that no descriptor announces. */
 static void look_for_ends(struct rc_recorder *rc, uint64_t now)
 {
+	rc_targets_notice(rc);
 	for (size_t i = 0; i < rc->targets.n; i++) {
 		struct rc_target *t = rc->targets.at[i];
 		if (t->state == RC_ALIVE && t->pid_fd < 0 && !rc_watch_alive(t)) {
