@@ -326,6 +326,7 @@ fi
 mkdir gone
 run -o gone sh -c 'rm -rf gone; exit 6'
 is "a directory that vanishes meanwhile costs the captures only" "$status" 6
+is "and that is told, once" "$(wc -l <err) $(grep -c "gone' was removed" err)" "1 1"
 run -o
 is "wrong usage is status 2" "$status" 2
 run -o s

@@ -119,7 +119,8 @@ static void check_settings(struct hs_options *o, struct settings *s)
 		hs_options_wrong(o, "'%s' is no bound for a capture; say 64MiB or 2GiB",
 				 s->max_disk);
 	else if (!s->argv)
-		hs_options_wrong(o, "which program?");
+		hs_options_wrong(o,
+				 "which program? Name it, as in 'heapsnap run ./server'");
 }
 
 /* All that must be there before anything is started. */
@@ -277,9 +278,9 @@ static void tell_troubles(const struct settings *s, const struct plan *p,
 	for (size_t i = 0; i < r->troubles.n; i++)
 		hs_log_warning("%s", r->troubles.at[i]);
 	if (r->fd < 0)
-		hs_log_warning("the recorder ended too early; the captures in '%s' are "
-			       "not rewritten, but 'heapsnap analyze' reads them as they "
-			       "are",
+		hs_log_warning("the recorder ended too early or does not answer; the "
+			       "captures in '%s' are not rewritten, but 'heapsnap "
+			       "analyze' reads them as they are",
 			       p->dir);
 	else if (!r->names.n && !r->living)
 		hs_log_warning("nothing was recorded: neither '%s' nor a program that "
@@ -291,6 +292,18 @@ static void tell_troubles(const struct settings *s, const struct plan *p,
 			    "analyze '%s' again later",
 			    r->living, r->living > 1 ? "es" : "",
 			    r->living > 1 ? "" : "es", r->living > 1 ? "" : "s", p->dir);
+}
+
+/* Say what went wrong, and write the reports. */
+static struct hs_error *conclude(const struct settings *s, const struct plan *p,
+				 const struct hs_recording *r)
+{
+	if (access(p->dir, F_OK) != 0)
+		return hs_error("'%s' was removed while the program ran: what was "
+				"recorded is lost; record again",
+				p->dir);
+	tell_troubles(s, p, r);
+	return s->report && r->names.n ? report(s, p, r) : NULL;
 }
 
 static int run_program(const struct settings *s, const struct plan *p)
@@ -311,9 +324,7 @@ static int run_program(const struct settings *s, const struct plan *p)
 	int status = end_of(&l, &r);
 	hs_progress_enable(!s->quiet);
 	hs_recording_finish(&r);
-	tell_troubles(s, p, &r);
-	if (s->report && r.names.n)
-		err = report(s, p, &r);
+	err = conclude(s, p, &r);
 	hs_recording_deinit(&r);
 	if (err)
 		hs_log_warning("%s", hs_error_message(err));
