@@ -81,6 +81,14 @@ def main():
     modes = {oct(os.stat(path).st_mode & 0o777) for path in glob.glob(folder + "/leaky*")}
     tap.equal(modes, {"0o600"}, "a private capture has private reports")
 
+    folder = work + "/headless"
+    ran = alone([hs.victim("headless")], folder, HEAPSNAP_REPORT="none")
+    wait_for(lambda: not recorders(folder))
+    process, = hs.analyzed(folder)["processes"]
+    tap.say(ran.status == 0 and process["totals"]["live_bytes"] >= 500000,
+            "a process that outlives its first thread is recorded to its end",
+            process["totals"])
+
     folder = work + "/none"
     ran = alone([hs.victim("leaky")], folder, HEAPSNAP_RECORDER="none")
     tap.say(ran.status == 0 and not glob.glob(folder + "/*.txt") and glob.glob(folder + "/*.hsnap"),

@@ -23,7 +23,13 @@ static char *slurp_of(pid_t pid, const char *file)
 }
 
 /* See proc(5): fields count from 1, the second is a name in parentheses. */
-enum { FIELD_STATE = 3, FIELD_PPID = 4, FIELD_START = 22, FIELD_EXIT = 52 };
+enum {
+	FIELD_STATE = 3,
+	FIELD_PPID = 4,
+	FIELD_THREADS = 20,
+	FIELD_START = 22,
+	FIELD_EXIT = 52
+};
 
 static void parse_stat(const char *p, struct rc_process *ret)
 {
@@ -34,6 +40,8 @@ static void parse_stat(const char *p, struct rc_process *ret)
 			ret->state = *p;
 		else if (field == FIELD_PPID)
 			ret->ppid = (pid_t)strtol(p, NULL, 10);
+		else if (field == FIELD_THREADS)
+			ret->threads = (uint32_t)strtoul(p, NULL, 10);
 		else if (field == FIELD_START)
 			ret->start_ticks = strtoull(p, NULL, 10);
 		else if (field == FIELD_EXIT)
@@ -54,6 +62,11 @@ bool rc_process_look(pid_t pid, struct rc_process *ret)
 	*ret = (struct rc_process){0};
 	parse_stat(p + 1, ret);
 	return ret->start_ticks != 0;
+}
+
+bool rc_process_ended(const struct rc_process *p)
+{
+	return p->state == 'X' || (p->state == 'Z' && p->threads <= 1);
 }
 
 bool rc_process_memory(pid_t pid, struct rc_memory *ret)
@@ -129,7 +142,8 @@ static bool ask_pid_fd(int pid_fd, int *ret)
 bool rc_process_wait_status(int pid_fd, pid_t pid, uint64_t start_ticks, int *ret)
 {
 	struct rc_process p;
-	if (rc_process_look(pid, &p) && p.start_ticks == start_ticks && p.state == 'Z') {
+	if (rc_process_look(pid, &p) && p.start_ticks == start_ticks && p.state == 'Z' &&
+	    rc_process_ended(&p)) {
 		/*
 		 * Field 52 is 0 for those who may not trace the process, and
 		 * that is a real status as well: only root can be sure of it.

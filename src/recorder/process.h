@@ -9,7 +9,8 @@
 #include "src/base.h"
 
 struct rc_process {
-	char state; /* 'Z': ended, not reaped yet */
+	char state; /* of its first thread; 'Z': ended */
+	uint32_t threads;
 	pid_t ppid;
 	uint64_t start_ticks; /* since boot; tells reused pids apart */
 	int wait_status;      /* of a zombie; 0 also where it may not be seen */
@@ -19,6 +20,12 @@ struct rc_process {
 struct rc_memory {
 	uint64_t rss, anon, file, shmem;
 };
+
+/*
+ * Has it ended as a whole?  Its first thread may end before the others do
+ * (pthread_exit in main): it is a zombie then, and the process lives.
+ */
+bool rc_process_ended(const struct rc_process *p);
 
 /* False if there is no process PID. */
 bool rc_process_look(pid_t pid, struct rc_process *ret);

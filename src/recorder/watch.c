@@ -26,7 +26,7 @@ bool rc_watch_alive(const struct rc_target *t)
 {
 	struct rc_process p;
 	return rc_process_look(t->pid, &p) && p.start_ticks == t->start_ticks &&
-	       p.state != 'Z' && p.state != 'X';
+	       !rc_process_ended(&p);
 }
 
 static struct hs_error *append_thread(struct rc_target *t, const struct rc_stream *s)

@@ -22,6 +22,9 @@
 #define LIKELY(x)   __builtin_expect(!!(x), 1)
 #define UNLIKELY(x) __builtin_expect(!!(x), 0)
 
+/* ld.so's: where the kernel put argc. */
+extern void *__libc_stack_end;
+
 /* The least that is known to be readable below sp: the reach of k in a rule. */
 #define BELOW_SP 64
 
@@ -175,6 +178,16 @@ static enum outcome step_guess(struct frame *f)
 	return step_to_cfa(f, fp + 16, fp);
 }
 
+/*
+ * ld.so runs constructors from a piece of assembly without CFI (_dl_start_user,
+ * glibc's sysdeps/x86_64/dl-machine.h), whose sp is where the kernel put argc,
+ * but for alignment.  Nothing called it.
+ */
+static bool at_process_start(const struct frame *f)
+{
+	return (uintptr_t)__libc_stack_end - f->sp < 64;
+}
+
 static enum outcome step_without_object(struct frame *f)
 {
 	if (tr_rows_renew(f->key) != TR_RULE_NO_OBJECT)
@@ -197,7 +210,7 @@ static __attribute__((__noinline__)) enum outcome step_special(struct frame *f,
 	case TR_RULE_GENERAL:
 		return step_general(f);
 	case TR_RULE_NO_CFI:
-		return step_guess(f);
+		return at_process_start(f) ? WALK_COMPLETE : step_guess(f);
 	case TR_RULE_NO_OBJECT:
 		return step_without_object(f);
 	case TR_RULE_NO_CODE:
