@@ -65,7 +65,7 @@ wait_for()
 	done
 }
 
-plan 55
+plan 56
 
 # The program's own status.
 for code in 0 3 126 127 255; do
