@@ -10,6 +10,7 @@
 #include <stdlib.h>
 
 #include "src/tracker/capture.h"
+#include "src/tracker/cxx.h"
 #include "src/tracker/identity.h"
 #include "src/tracker/modules.h"
 #include "src/tracker/select.h"
@@ -114,6 +115,7 @@ static void on_exit_hook(int code, void *unused)
 
 __attribute__((constructor)) static void construct(void)
 {
+	tr_cxx_start();
 	tr_start();
 	have_key = pthread_key_create(&thread_key, tr_stream_retire) == 0;
 	if (have_key && tr_tls.stream)

@@ -13,12 +13,12 @@
 #include <pthread.h>
 #include <string.h>
 
-#include "src/tracker/emit.h"
+#include "src/tracker/cxx.h"
 #include "src/tracker/life.h"
 #include "src/tracker/modules.h"
 #include "src/tracker/real.h"
+#include "src/tracker/record.h"
 #include "src/tracker/select.h"
-#include "src/tracker/stacks.h"
 
 #define HOOK TR_HIDDEN
 
@@ -35,26 +35,6 @@ HOOK void *tr_memalign(size_t align, size_t size, const uint64_t *slot, uint64_t
 HOOK void *tr_valloc(size_t size, const uint64_t *slot, uint64_t fp);
 HOOK void *tr_pvalloc(size_t size, const uint64_t *slot, uint64_t fp);
 
-static inline void record_block(unsigned kind, const void *p, size_t size,
-				const uint64_t *slot, uint64_t fp)
-{
-	struct tr_stream *s = tr_enter((uintptr_t)slot);
-	if (TR_UNLIKELY(!s))
-		return;
-	uint32_t stack = tr_stack_id(s, slot, fp);
-	tr_emit_block(s, kind, (uint64_t)(uintptr_t)p, size, stack);
-	tr_leave(s);
-}
-
-static inline void record_end(unsigned kind, const void *p, const uint64_t *slot)
-{
-	struct tr_stream *s = tr_enter((uintptr_t)slot);
-	if (TR_UNLIKELY(!s))
-		return;
-	tr_emit_address(s, kind, (uint64_t)(uintptr_t)p);
-	tr_leave(s);
-}
-
 /* A realloc failed: what it released lives on.  The event's address means nothing. */
 static void record_retain(const uint64_t *slot)
 {
@@ -66,14 +46,14 @@ static void record_retain(const uint64_t *slot)
 }
 
 /* Call the real function; what it returns was obtained by the program unless nested. */
-#define OBTAIN(kind, size, real_call)                              \
-	do {                                                       \
-		bool outermost = tr_real_enter(slot);              \
-		void *block = (real_call);                         \
-		tr_real_leave(outermost);                          \
-		if (TR_LIKELY(block && outermost))                 \
-			record_block(kind, block, size, slot, fp); \
-		return block;                                      \
+#define OBTAIN(kind, size, real_call)                                 \
+	do {                                                          \
+		bool outermost = tr_real_enter(slot);                 \
+		void *block = (real_call);                            \
+		tr_real_leave(outermost);                             \
+		if (TR_LIKELY(block && outermost))                    \
+			tr_record_block(kind, block, size, slot, fp); \
+		return block;                                         \
 	} while (0)
 
 void *tr_malloc(size_t size, const uint64_t *slot, uint64_t fp)
@@ -114,7 +94,7 @@ int tr_posix_memalign(void **ret, size_t align, size_t size, const uint64_t *slo
 	tr_real_leave(outermost);
 	/* posix_memalign(.., 0) may succeed with NULL in other allocators. */
 	if (!err && *ret && outermost)
-		record_block(HS_WIRE_ALIGNED, *ret, size, slot, fp);
+		tr_record_block(HS_WIRE_ALIGNED, *ret, size, slot, fp);
 	return err;
 }
 
@@ -125,7 +105,7 @@ void tr_free(void *p, const uint64_t *slot, uint64_t fp)
 		return;
 	bool outermost = tr_real_enter(slot);
 	if (TR_LIKELY(outermost))
-		record_end(HS_WIRE_FREE, p, slot);
+		tr_record_end(HS_WIRE_FREE, p, slot);
 	tr_real.free(p);
 	tr_real_leave(outermost);
 }
@@ -144,11 +124,11 @@ static void *realloc_to_zero(void *old, const uint64_t *slot, uint64_t fp)
 {
 	bool outermost = tr_real_enter(slot);
 	if (outermost)
-		record_end(HS_WIRE_FREE, old, slot);
+		tr_record_end(HS_WIRE_FREE, old, slot);
 	void *p = tr_real.realloc(old, 0);
 	tr_real_leave(outermost);
 	if (p && outermost)
-		record_block(HS_WIRE_REALLOC, p, 0, slot, fp);
+		tr_record_block(HS_WIRE_REALLOC, p, 0, slot, fp);
 	return p;
 }
 
@@ -163,11 +143,11 @@ void *tr_realloc(void *old, size_t size, const uint64_t *slot, uint64_t fp)
 	bool outermost = tr_real_enter(slot);
 	/* Another thread may obtain the old block before realloc returns. */
 	if (outermost)
-		record_end(HS_WIRE_RELEASE, old, slot);
+		tr_record_end(HS_WIRE_RELEASE, old, slot);
 	void *p = tr_real.realloc(old, size);
 	tr_real_leave(outermost);
 	if (outermost && p)
-		record_block(HS_WIRE_REALLOC, p, size, slot, fp);
+		tr_record_block(HS_WIRE_REALLOC, p, size, slot, fp);
 	else if (outermost)
 		record_retain(slot);
 	return p;
@@ -196,6 +176,7 @@ int dlclose(void *handle)
 {
 	int ret = tr_real.dlclose(handle);
 	tr_modules_check_unloaded();
+	tr_cxx_forget();
 	return ret;
 }
 

@@ -112,6 +112,14 @@ bool tr_is_foreign_code(uint64_t pc)
 	return pc >= foreign_code.start && pc < foreign_code.end;
 }
 
+bool tr_is_own_code(uint64_t pc)
+{
+	extern const char tr_text_start[] __asm__("__ehdr_start") TR_HIDDEN;
+	extern const char tr_text_end[] __asm__("etext") TR_HIDDEN;
+	return pc >= (uint64_t)(uintptr_t)tr_text_start &&
+	       pc < (uint64_t)(uintptr_t)tr_text_end;
+}
+
 /* Whose malloc is it: that of the object which holds gnu_get_libc_version? */
 static bool malloc_is_foreign(void)
 {

@@ -49,6 +49,9 @@ TR_HIDDEN size_t tr_bootstrap_size(const void *p);
 /* Is PC in the object that holds a foreign malloc? */
 TR_HIDDEN bool tr_is_foreign_code(uint64_t pc);
 
+/* Is PC in ours?  So it is where a real function that we called jumped to a hook. */
+TR_HIDDEN bool tr_is_own_code(uint64_t pc);
+
 /*
  * Around a call of the real allocator, by the hook whose return address lies
  * at SLOT.  False: a foreign allocator called this hook from within such a
@@ -61,7 +64,7 @@ static inline bool tr_real_enter(const uint64_t *slot)
 		return true;
 	/* A handler may have jumped out: then we are in an older frame. */
 	if (tr_tls.in_real && (uintptr_t)slot <= tr_tls.in_real &&
-	    tr_is_foreign_code(*slot))
+	    (tr_is_foreign_code(*slot) || tr_is_own_code(*slot)))
 		return false;
 	tr_tls.in_real = (uintptr_t)slot;
 	return true;

@@ -56,9 +56,19 @@ struct tr_stream {
 
 #define TR_ALWAYS_STAMP UINT32_MAX
 
+/* What operator new or delete tells the malloc hook; see cxx.h. */
+struct tr_cxx_note {
+	const uint64_t *slot; /* where its return address lies */
+	uint64_t pc;          /* the return address */
+	uint64_t word; /* of new: the caller's frame pointer; of delete: the block */
+	uint8_t kind;  /* enum hs_wire_kind; 0: no note */
+	uint8_t op;    /* enum tr_cxx_op of the function that was called */
+};
+
 struct tr_tls {
 	struct tr_stream *stream;
 	uintptr_t in_real; /* inside a foreign allocator since this stack address, or 0 */
+	struct tr_cxx_note note;
 };
 extern TR_HIDDEN __thread struct tr_tls tr_tls __attribute__((tls_model("initial-exec")));
 
