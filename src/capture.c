@@ -362,12 +362,19 @@ static void read_chunk(struct capture *c, const struct section *s)
 		hs_array_push(&c->pieces, p);
 }
 
+/* So many holes in a row, where nobody has reserved pages, are the end. */
+#define MOST_HOLES 4096u
+
 /* Read all sections with TAG. */
 static void walk_sections(struct capture *c, uint16_t tag)
 {
-	for (size_t pos = HS_WIRE_PAGE; pos < c->size;) {
+	size_t holes = 0;
+	for (size_t pos = HS_WIRE_PAGE; pos < c->size && holes < MOST_HOLES;) {
 		struct section s = {.pages = 1};
-		if (section_at(c, pos, &s) && s.head.tag == tag) {
+		bool found = section_at(c, pos, &s);
+		holes = found || pos / HS_WIRE_PAGE < c->pub.header.end_page ? 0
+									     : holes + 1;
+		if (found && s.head.tag == tag) {
 			if (tag == HS_WIRE_EVENTS)
 				read_chunk(c, &s);
 			else

@@ -280,6 +280,13 @@ cut_off()
 		grep -q '"complete": false' out
 }
 
+# Touching each page of it would take seconds, and memory for all of them.
+long_tail_costs_nothing()
+{
+	cp 'a dir'/leak.*.hsnap long.hsnap && truncate -s 64G long.hsnap || return
+	run 0 timeout 10 "$heapsnap" analyze --json - long.hsnap && grep -q '"complete": true' out
+}
+
 write_errors_are_told()
 {
 	run 1 "$heapsnap" analyze --json /dev/full 'a dir' && says "No space left on device" || return
@@ -364,6 +371,7 @@ check "colour on request, never under NO_COLOR" colour
 check "captures that cannot be read do not stop the others" the_others_are_used
 check "a capture that was cut off is read as far as it goes" cut_off
 check "outputs that cannot be written are told" write_errors_are_told
+check "a capture in a much longer file is read at once" long_tail_costs_nothing
 check "reports replace links, and follow them only where the user named one" links_are_not_followed
 check "a closed stdout is told and nothing takes its place" closed_stdout_is_told
 check "a forked process names its parent" parents_are_named
