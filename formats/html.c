@@ -79,18 +79,6 @@ static void put_blocks(struct hs_out *out, uint64_t n)
 	hs_puts(out, n == 1 ? " block" : " blocks");
 }
 
-/* 2470 s -> "41m10s" */
-static void put_duration(struct hs_out *out, uint64_t ns)
-{
-	unsigned long long s = ns / 1000000000;
-	if (s >= 3600)
-		hs_printf(out, "%lluh%02llum", s / 3600, s / 60 % 60);
-	else if (s >= 60)
-		hs_printf(out, "%llum%02llus", s / 60, s % 60);
-	else
-		hs_printf(out, "%.1fs", (double)ns / 1e9);
-}
-
 static void put_time(struct hs_out *out, uint64_t ns)
 {
 	time_t t = (time_t)(ns / 1000000000);
@@ -460,7 +448,7 @@ static void put_process_row(struct hs_out *out, const struct hs_profile *p)
 	put_size_cell(out, p->has & HS_HAS_RSS, highest_rss(p));
 	hs_puts(out, "<td>");
 	if (p->has & HS_HAS_TIME && p->process.end_ns > p->process.start_ns)
-		put_duration(out, p->process.end_ns - p->process.start_ns);
+		hs_put_duration(out, p->process.end_ns - p->process.start_ns);
 	hs_puts(out, "</td><td>");
 	put_end(out, &p->process);
 	hs_puts(out, "</td></tr>\n");

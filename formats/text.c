@@ -59,9 +59,10 @@ static void put_births(const struct hs_text *t, const struct hs_finding *f)
 	uint64_t start = t->p->process.start_ns;
 	if (!f->first_ns || !start || f->first_ns < start || f->last_ns < f->first_ns)
 		return;
-	hs_puts(t->out, f->first_ns == f->last_ns ? "; after " : "; from ");
+	bool at_once = f->last_ns - f->first_ns < 1000000; /* or it would read alike */
+	hs_puts(t->out, at_once ? "; after " : "; from ");
 	hs_put_duration(t->out, f->first_ns - start);
-	if (f->first_ns == f->last_ns)
+	if (at_once)
 		return;
 	hs_puts(t->out, " to ");
 	hs_put_duration(t->out, f->last_ns - start);

@@ -91,7 +91,9 @@ void hs_put_time(struct hs_out *out, uint64_t epoch_ns)
 void hs_put_duration(struct hs_out *out, uint64_t ns)
 {
 	unsigned long long s = ns / 1000000000u;
-	if (s < 1)
+	if (ns < 1000000)
+		hs_printf(out, "%llu us", (unsigned long long)(ns / 1000));
+	else if (s < 1)
 		hs_printf(out, "%llu ms", (unsigned long long)(ns / 1000000));
 	else if (s < 60)
 		hs_printf(out, "%llu.%llu s", s,

@@ -43,7 +43,7 @@ void hs_put_end(struct hs_out *out, const struct hs_process_info *process);
 /* "2026-11-23T14:02:11Z" */
 void hs_put_time(struct hs_out *out, uint64_t epoch_ns);
 
-/* "850 ms", "12.5 s", "41m10s", "3h02m" */
+/* "64 us", "850 ms", "12.5 s", "41m10s", "3h02m" */
 void hs_put_duration(struct hs_out *out, uint64_t ns);
 
 #endif /* HS_REPORT_H */

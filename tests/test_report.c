@@ -296,6 +296,7 @@ START_TEST(times_durations_and_signals_have_their_words)
 {
 	expect_put(hs_put_time, 0, "1970-01-01T00:00:00Z");
 	expect_put(hs_put_time, START_NS, "2025-11-24T16:00:00Z");
+	expect_put(hs_put_duration, 999999, "999 us");
 	expect_put(hs_put_duration, 850000000, "850 ms");
 	expect_put(hs_put_duration, 12590000000, "12.5 s");
 	expect_put(hs_put_duration, 2470ull * SECOND, "41m10s");
