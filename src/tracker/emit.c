@@ -248,5 +248,6 @@ bool tr_emit_stack(struct tr_stream *s, uint32_t id, uint32_t flags, size_t n)
 		return false;
 	s->n_last_pcs = (uint32_t)n;
 	s->last_epoch = epoch;
+	tr_want_stamp(s); /* the first block of this place has a time of its own */
 	return true;
 }

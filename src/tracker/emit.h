@@ -99,6 +99,20 @@ static inline uint8_t *tr_room(struct tr_stream *s)
 	return tr_chunk_next(s, TR_EVENT_ROOM) ? s->pos : NULL;
 }
 
+/* From this size on a block is worth the time stamp counter's ten nanoseconds. */
+#define TR_LARGE 4096u
+
+/*
+ * Have the next event stamped.  A process with one thread stamps little else
+ * than ticks, yet a peak and the first block of a place should have their time:
+ * so large blocks and new stacks get one.
+ */
+static inline void tr_want_stamp(struct tr_stream *s)
+{
+	if (s->tick != TR_ALWAYS_STAMP)
+		s->tick = __atomic_load_n(&tr_header->tick, __ATOMIC_RELAXED) + 1;
+}
+
 /*
  * The fields that all events end with: the event which began at AT and has TAG
  * so far goes on at P.  False: it does not count; see tr_commit.
@@ -143,6 +157,8 @@ static inline void tr_emit_block(struct tr_stream *s, unsigned kind, uint64_t ad
 		tag |= code << HS_WIRE_STACK_SHIFT;
 		p = tr_put(p, stack, code + 1);
 	}
+	if (TR_UNLIKELY(size >= TR_LARGE))
+		tr_want_stamp(s);
 	if (size != s->last_size) {
 		unsigned code = size >> 8 == 0 ? 1 : size >> 16 == 0 ? 2 : 3;
 		tag |= code << HS_WIRE_SIZE_SHIFT;
