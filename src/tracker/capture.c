@@ -109,13 +109,17 @@ void tr_capture_publish(struct hs_wire_chunk *c)
 					      true, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED));
 }
 
-/* Create the file, under the first name that is free. */
+/*
+ * Create the file, under the first name that is free.  It is as private as a core
+ * dump: glibc makes its stack and pointer guards of the bytes at AT_RANDOM, and
+ * with them and the addresses of the modules others could attack the process.
+ */
 static int create(void)
 {
 	for (unsigned i = 0; i < 1000; i++) {
 		tr_identity_path(file.path, sizeof(file.path), i);
 		int fd = (int)sys_open(file.path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW,
-				       0644);
+				       0600);
 		if (fd != -17 /* EEXIST */)
 			return fd;
 	}
