@@ -75,6 +75,14 @@ def main():
     unfinished = [p["id"] for p in hs.analyzed(folder)["processes"] if not p["complete"]]
     tap.equal(unfinished, [], "every capture is finished")
 
+    folder = work + "/stillborn"
+    os.mkdir(folder)
+    with open(folder + "/killed.1.hsnap", "wb") as stillborn:
+        stillborn.write(bytes(4096))
+    alone([hs.victim("leaky")], folder, HEAPSNAP_REPORT="none")
+    tap.say(wait_for(lambda: not recorders(folder)),
+            "no recorder stays for a capture that never got its header", recorders(folder))
+
     folder = work + "/private"
     alone([hs.victim("leaky")], folder)
     wait_for(lambda: glob.glob(folder + "/leaky*.html") and not recorders(folder))

@@ -313,12 +313,22 @@ static bool has_capture_name(const char *name)
 	       !strcmp(name + n - (sizeof(suffix) - 1), suffix);
 }
 
+/* What was killed before it wrote its header will not write it later. */
+static bool is_new(const struct rc_recorder *rc, const char *name)
+{
+	struct stat st;
+	if (fstatat(rc->dir_fd, name, &st, AT_SYMLINK_NOFOLLOW))
+		return false;
+	uint64_t changed = (uint64_t)st.st_mtim.tv_sec * 1000 * MS;
+	return rc_now_ns() < changed + PENDING_NS;
+}
+
 void rc_targets_consider(struct rc_recorder *rc, const char *name)
 {
 	for (size_t i = 0; i < rc->pending.n; i++)
 		if (!strcmp(rc->pending.at[i].name, name))
 			return;
-	if (!has_capture_name(name) || !consider(rc, name))
+	if (!has_capture_name(name) || !consider(rc, name) || !is_new(rc, name))
 		return;
 	struct rc_pending *p = hs_array_add(&rc->pending);
 	p->name = hs_xstrdup(name);
