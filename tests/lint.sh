@@ -12,6 +12,7 @@ work_dir
 cat >"$tap_dir/defined.h" <<'END'
 #define HS_TRACKER_DIR ""
 #define HS_RECORDER_DIR ""
+#define HS_PROGRAM_DIR ""
 #define HS_MULTIARCH ""
 END
 flags="-std=gnu11 -D_GNU_SOURCE -I. -I$top_builddir -include $tap_dir/defined.h"

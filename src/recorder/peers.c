@@ -9,6 +9,7 @@
 
 #include "src/recorder/process.h"
 #include "src/recorder/recorder.h"
+#include "src/recorder/watch.h"
 
 /* How far up the tree of processes a run is looked for. */
 #define MOST_ANCESTORS 256
@@ -199,8 +200,12 @@ void rc_peers_settle(struct rc_recorder *rc)
 		bool busy = rc->pending.n > 0;
 		for (size_t k = 0; k < rc->targets.n; k++) {
 			const struct rc_target *t = rc->targets.at[k];
-			living += t->peer == p->id && t->state == RC_ALIVE;
-			busy |= t->peer == p->id && t->state != RC_ALIVE;
+			if (t->peer != p->id)
+				continue;
+			/* It may have ended without our having heard of it yet. */
+			bool lives = t->state == RC_ALIVE && rc_watch_alive(t);
+			living += lives;
+			busy |= !lives;
 		}
 		if (busy)
 			continue;

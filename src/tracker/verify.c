@@ -16,6 +16,7 @@
 #include <libunwind.h>
 
 #include "src/tracker/initial.h"
+#include "src/tracker/peek.h"
 #include "src/tracker/sys.h"
 #include "src/wire.h"
 
@@ -63,8 +64,8 @@ static struct buffer *buffer_take(void)
  */
 static bool is_signal_return(unw_word_t ip)
 {
-	static const uint8_t code[] = {0x48, 0xc7, 0xc0, 0x0f, 0, 0, 0, 0x0f, 0x05};
-	return ip > 4096 && !memcmp((const void *)(uintptr_t)ip, code, sizeof(code));
+	uint64_t code; /* libunwind may be astray, and IP anywhere */
+	return tr_peek(ip, sizeof(code), &code) && code == 0x0f0000000fc0c748;
 }
 
 /* Walk from here; keep what lies at and above the call at SLOT. */

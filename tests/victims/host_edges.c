@@ -163,7 +163,7 @@ static int answer(void)
 }
 
 /* Runs while the program is being relocated. */
-static int (*resolve(void))(void)
+__attribute__((__used__)) static int (*resolve(void))(void)
 {
 	char *volatile p = malloc(55);
 	free(p);

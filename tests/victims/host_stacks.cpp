@@ -25,9 +25,11 @@ static NOINLINE void recurse(int depth)
 {
 	if (depth % 1000 == 0)
 		churn(1);
+	volatile int here =
+		depth; /* of each level, so that no compiler makes it a loop */
 	if (depth)
 		recurse(depth - 1);
-	AFTERWARDS;
+	here = here - 1;
 }
 
 static int recursion(int, char **)
@@ -155,7 +157,8 @@ static int migrate(int, char **)
 		getcontext(&coroutines[i].context);
 		coroutines[i].context.uc_stack.ss_sp = stack;
 		coroutines[i].context.uc_stack.ss_size = 65536;
-		makecontext(&coroutines[i].context, reinterpret_cast<void (*)()>(run), 1, i);
+		makecontext(&coroutines[i].context, reinterpret_cast<void (*)()>(run), 1,
+			    i);
 	}
 	for (int step = 0; step < STEPS + 1; step++) {
 		pthread_t threads[2];
@@ -198,8 +201,8 @@ static void churn_some(int n)
 
 static int shrinking(int, char **)
 {
-	char *place = static_cast<char *>(mmap(nullptr, 1 << 20, PROT_NONE,
-					       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+	char *place = static_cast<char *>(
+		mmap(nullptr, 1 << 20, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
 	for (size_t i = 0; i < 300; i++) {
 		size_t size = i % 2 ? 16384 : 262144;
 		NEED(mmap(place, size, PROT_READ | PROT_WRITE,
