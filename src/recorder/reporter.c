@@ -8,7 +8,6 @@
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -48,7 +47,6 @@ static _Noreturn void become_program(const char *program, int dir_fd, const char
 		_exit(1);
 	/* It may meet hostile debug information: it gets an end. */
 	alarm(TIME_LIMIT_S);
-	setpriority(PRIO_PROCESS, 0, 10);
 	/* The report is for those who may read the capture: it tells the same. */
 	struct stat st;
 	umask(fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) ? 077 : ~st.st_mode & 0777);
