@@ -4,6 +4,8 @@ recorder; captures are finished and reported by themselves; the recorder leaves 
 was never the program's business."""
 import glob
 import os
+import struct
+import subprocess
 import sys
 import time
 
@@ -39,6 +41,46 @@ def wait_for(condition):
 
 def alone(argv, folder, **more):
     return hs.Ran(argv, LD_PRELOAD=hs.TRACKER, HEAPSNAP_DIR=folder, **more)
+
+
+def state_of(path):
+    """The header's state: 1 is live, 2 final."""
+    with open(path, "rb") as f:
+        return struct.unpack_from("<I", f.read(116), 112)[0]
+
+
+def late_header(tap, folder):
+    """A process became another program before its first capture had its header."""
+    process = subprocess.Popen(
+        ["sh", "-c", "exec sleep 60"],
+        env=hs.environment(LD_PRELOAD=hs.TRACKER, HEAPSNAP_DIR=folder,
+                           HEAPSNAP_RECORDER="none"))
+    first, second = (f"{folder}/{name}.{process.pid}.hsnap" for name in ("sh", "sleep"))
+    wait_for(lambda: os.path.exists(second) and state_of(second) == 1)
+    with open(first, "r+b") as f:
+        magic = f.read(8)
+        f.seek(0)
+        f.write(bytes(8))
+    recorder = subprocess.Popen(
+        [hs.BUILD + "/heapsnap-recorder", "--alone", folder],
+        env=hs.environment(HEAPSNAP_REPORT="none"))
+    wait_for(lambda: recorder_of(second))
+    with open(first, "r+b") as f:
+        f.write(magic)
+    tap.say(wait_for(lambda: state_of(first) == 2),
+            "a capture whose header comes after that of its process's next program is finished",
+            os.listdir(folder))
+    process.kill()
+    process.wait()
+    recorder.wait(PATIENCE_S)
+    ends = sorted(p["end"]["how"] for p in hs.analyzed(folder)["processes"])
+    tap.equal(ends, ["exec", "killed"], "and its end is known")
+
+
+def recorder_of(path):
+    """header.recorder_pid: somebody drains it."""
+    with open(path, "rb") as f:
+        return struct.unpack_from("<I", f.read(184), 176)[0]
 
 
 def main():
@@ -82,6 +124,8 @@ def main():
     alone([hs.victim("leaky")], folder, HEAPSNAP_REPORT="none")
     tap.say(wait_for(lambda: not recorders(folder)),
             "no recorder stays for a capture that never got its header", recorders(folder))
+
+    late_header(tap, work + "/late")
 
     folder = work + "/private"
     alone([hs.victim("leaky")], folder)

@@ -237,7 +237,8 @@ run -q -o both sh -c 'sleep 0.2; exit 4'
 wait
 is "two runs may share a directory" "$status $(cat first)" "4 3"
 is "and each process has its capture" "$(captures both)" 4
-run -o on sh -c 'setsid sleep 2 >/dev/null 2>&1 & sleep 0.5; exit 2'
+run -o on sh -c 'setsid sleep 60 >/dev/null 2>&1 & echo $! >on.pid; sleep 0.5; exit 2'
+kill "$(cat on.pid)"
 is "it does not wait for processes that go on, and tells of them" \
 	"$status $(grep -c 'stays recorded' err)" "2 1"
 is "no temporary file and no socket stays" "$(find both -name '.?*')" ""

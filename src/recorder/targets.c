@@ -260,8 +260,11 @@ static void adopt(struct rc_recorder *rc, struct rc_target *t)
 	end_predecessors(rc, t);
 	/* First the descriptor, then the look: so both are the same process. */
 	t->pid_fd = rc_process_open(t->pid);
-	if (!rc_watch_alive(t)) {
-		/* It was too short for us, and ended just now; or long ago. */
+	/*
+	 * It was too short for us, and ended just now, or long ago.  Where its header
+	 * was not yet written at the first look, its successor may be known already.
+	 */
+	if (!rc_watch_alive(t) || replaced(rc, t)) {
 		if (t->start_ns >= rc->start_ns)
 			note_time(t);
 		bury(rc, t);
