@@ -63,9 +63,9 @@ struct hs_wire_header {
 	uint64_t start_stamp;  /* the stamp at that moment */
 	uint8_t parent_id[16]; /* id of the capture this process was forked from, or 0 */
 	uint32_t flags;
-	uint32_t reserved0;
 
 	/* From here on: changed while the process lives, each field atomically. */
+	uint32_t generation;   /* of the checkpoint that counts, or 0; see RECORDS */
 	uint32_t state;        /* enum hs_wire_state */
 	uint32_t tick;         /* bumped by the recorder at each snapshot */
 	uint64_t end_page;     /* first page that nobody has reserved yet */
@@ -82,8 +82,9 @@ struct hs_wire_header {
 
 /* section.tag; values are forever. */
 enum hs_wire_section_tag {
-	HS_WIRE_EVENTS = 1,  /* struct hs_wire_chunk, then events */
-	HS_WIRE_RECORDS = 2, /* struct hs_wire_section, then records */
+	HS_WIRE_EVENTS = 1,     /* struct hs_wire_chunk, then events */
+	HS_WIRE_RECORDS = 2,    /* struct hs_wire_section or _records, then records */
+	HS_WIRE_CHECKPOINT = 3, /* struct hs_wire_records, then records */
 };
 
 struct hs_wire_section {
@@ -92,6 +93,21 @@ struct hs_wire_section {
 	uint16_t header_size; /* payload begins here, counted from the section */
 	uint32_t pages;       /* whole section, at least 1 */
 	uint32_t length;      /* payload bytes that count; stored last */
+};
+
+/*
+ * A section of records with its generation; that of a RECORDS section whose
+ * header_size is smaller is 0.  While a process lives its recorder replaces
+ * what it has written by a checkpoint: all sections of the generations before
+ * by CHECKPOINT sections of a new one, which count from the moment at which
+ * that is stored to header.generation.  So a RECORDS section counts if its
+ * generation is not below header.generation, a CHECKPOINT section if the two
+ * are equal.
+ */
+struct hs_wire_records {
+	struct hs_wire_section section;
+	uint32_t generation;
+	uint32_t reserved0;
 };
 
 /* chunk.state */
@@ -195,6 +211,7 @@ enum hs_wire_record {
 	HS_WIRE_SEGMENT = 30,  /* uleb from_stamp, to_stamp, time_ns; site deltas */
 	HS_WIRE_LIVE_SET = 31, /* blocks alive at the end */
 	HS_WIRE_PEAK = 32,     /* composition of the highest point */
+	HS_WIRE_FOLDED = 34,   /* how far the log was folded */
 
 	/* Reserved: sampling weights, inherited blocks, Python code, marks, scan
 	 * results, stacks of frees, mappings, inline module data. */
@@ -233,6 +250,7 @@ HS_WIRE_AT(struct hs_wire_header, end_page, 120);
 HS_WIRE_AT(struct hs_wire_header, epoch, 180);
 _Static_assert(sizeof(struct hs_wire_header) == 184, "header");
 _Static_assert(sizeof(struct hs_wire_section) == 16, "section");
+_Static_assert(sizeof(struct hs_wire_records) == 24, "records");
 _Static_assert(sizeof(struct hs_wire_chunk) == 48, "chunk");
 
 #endif /* HS_WIRE_H */
