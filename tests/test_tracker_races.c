@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * The tracker's table of stacks, used by many threads at once without a lock.
- * The walk and the log are replaced: the test says what the stack is, and keeps
- * what was written under which id.  Also run with the thread sanitizer.
+ * The tracker's table of stacks, used by many threads at once without a lock, and
+ * its lock.  The walk and the log are replaced: the test says what the stack is,
+ * and keeps what was written under which id.  Also run with the thread sanitizer.
  */
 #include <pthread.h>
 #include <stdatomic.h>
+#include <unistd.h>
 
 #include "src/tracker/capture.h"
 #include "src/tracker/emit.h"
@@ -105,5 +106,85 @@ START_TEST(races_give_few_stacks_a_second_id)
 }
 END_TEST
 
+static struct tr_lock lock;
+static unsigned long taken; /* with the lock */
+static atomic_ulong refused;
+
+static void *take_often(void *unused)
+{
+	for (unsigned i = 0; i < STACKS; i++) {
+		if (!tr_lock_acquire(&lock)) {
+			refused++;
+			continue;
+		}
+		taken++;
+		tr_lock_release(&lock);
+	}
+	return unused;
+}
+
+static void start_takers(pthread_t *threads)
+{
+	taken = refused = 0;
+	for (int i = 0; i < THREADS; i++)
+		ck_assert_int_eq(pthread_create(&threads[i], NULL, take_often, NULL), 0);
+}
+
+static void join_takers(const pthread_t *threads)
+{
+	for (int i = 0; i < THREADS; i++)
+		ck_assert_int_eq(pthread_join(threads[i], NULL), 0);
+}
+
+START_TEST(a_lock_lets_one_in_at_a_time)
+{
+	pthread_t threads[THREADS];
+	start_takers(threads);
+	join_takers(threads);
+	ck_assert_uint_eq(refused, 0);
+	ck_assert_uint_eq(taken, THREADS * STACKS);
+}
+END_TEST
+
+START_TEST(a_lock_is_waited_for_while_its_holder_has_no_processor)
+{
+	pthread_t threads[THREADS];
+	ck_assert(tr_lock_acquire(&lock));
+	start_takers(threads);
+	usleep(700000); /* a busy machine's time slices */
+	tr_lock_release(&lock);
+	join_takers(threads);
+	ck_assert_uint_eq(refused, 0);
+	ck_assert_uint_eq(taken, THREADS * STACKS);
+}
+END_TEST
+
+START_TEST(a_lock_is_not_waited_for_by_its_holder)
+{
+	ck_assert(tr_lock_acquire(&lock));
+	ck_assert(!tr_lock_acquire(&lock));
+	tr_lock_release(&lock);
+	ck_assert(tr_lock_acquire(&lock));
+	tr_lock_release(&lock);
+}
+END_TEST
+
+START_TEST(a_lock_that_is_never_given_back_is_waited_for_once)
+{
+	pthread_t thread;
+	ck_assert(tr_lock_acquire(&lock));
+	ck_assert_int_eq(pthread_create(&thread, NULL, take_often, NULL), 0);
+	ck_assert_int_eq(pthread_join(thread, NULL), 0);
+	ck_assert_uint_eq(refused, STACKS);
+	tr_lock_release(&lock);
+	take_often(NULL);
+	ck_assert_uint_eq(taken, STACKS);
+}
+END_TEST
+
 HS_SUITE("tracker races", an_id_stands_for_the_stack_that_was_written_under_it,
-	 a_stack_has_one_id_once_the_race_is_over, races_give_few_stacks_a_second_id)
+	 a_stack_has_one_id_once_the_race_is_over, races_give_few_stacks_a_second_id,
+	 a_lock_lets_one_in_at_a_time,
+	 a_lock_is_waited_for_while_its_holder_has_no_processor,
+	 a_lock_is_not_waited_for_by_its_holder,
+	 a_lock_that_is_never_given_back_is_waited_for_once)

@@ -6,6 +6,7 @@
 #include <cpuid.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/futex.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/file.h>
@@ -311,30 +312,65 @@ bool sys_tsc_is_usable(void)
 	       (d & 1u << 8);
 }
 
-#define SPINS  100u   /* before the processor is given away */
-#define YIELDS 50000u /* some hundred milliseconds at the least */
+#define SPINS       100u                /* before the kernel is asked to wait */
+#define ROUND_NS    (100 * 1000 * 1000) /* one wait */
+#define MOST_ROUNDS 100u /* whoever is gone for so long does not come back */
+
+enum { FREE, HELD, AWAITED };
+
+/* Returns false if nobody unlocked in the meantime. */
+static bool wait_for_holder(struct tr_lock *lock)
+{
+	const struct timespec round = {.tv_nsec = ROUND_NS};
+	long r = SYS4(SYS_futex, &lock->state, FUTEX_WAIT_PRIVATE, AWAITED, &round);
+	if (r != 0 && r != -EAGAIN && r != -EINTR && r != -ETIMEDOUT)
+		SYS2(SYS_nanosleep, &round, NULL); /* a sandbox without futexes */
+	return r == 0 || r == -EAGAIN;
+}
+
+/*
+ * Rounds are counted, not the time: a process that was stopped has waited one.
+ * A holder that lost its processor on a busy machine is not in time for spinning,
+ * nor for so many sched_yield().
+ */
+static bool take_awaited(struct tr_lock *lock)
+{
+	for (unsigned rounds = 0; rounds < MOST_ROUNDS;) {
+		if (__atomic_exchange_n(&lock->state, AWAITED, __ATOMIC_ACQUIRE) == FREE)
+			return true;
+		if (__atomic_load_n(&lock->abandoned, __ATOMIC_RELAXED))
+			return false;
+		rounds += !wait_for_holder(lock);
+	}
+	__atomic_store_n(&lock->abandoned, true, __ATOMIC_RELAXED);
+	return false;
+}
 
 bool tr_lock_acquire(struct tr_lock *lock)
 {
 	uintptr_t self = (uintptr_t)__builtin_thread_pointer();
-	for (unsigned i = 0; i < SPINS + YIELDS; i++) {
-		uintptr_t owner = 0;
-		if (__atomic_compare_exchange_n(&lock->owner, &owner, self, false,
+	if (__atomic_load_n(&lock->owner, __ATOMIC_RELAXED) == self)
+		return false;
+	for (unsigned i = 0; i < SPINS; i++) {
+		uint32_t state = FREE;
+		if (__atomic_compare_exchange_n(&lock->state, &state, HELD, false,
 						__ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
-			return true;
-		if (owner == self)
-			return false;
-		if (i < SPINS)
-			__builtin_ia32_pause();
-		else
-			SYS0(SYS_sched_yield);
+			goto taken;
+		__builtin_ia32_pause();
 	}
-	return false;
+	if (!take_awaited(lock))
+		return false;
+taken:
+	__atomic_store_n(&lock->owner, self, __ATOMIC_RELAXED);
+	return true;
 }
 
 void tr_lock_release(struct tr_lock *lock)
 {
-	__atomic_store_n(&lock->owner, 0, __ATOMIC_RELEASE);
+	__atomic_store_n(&lock->owner, 0, __ATOMIC_RELAXED);
+	__atomic_store_n(&lock->abandoned, false, __ATOMIC_RELAXED);
+	if (__atomic_exchange_n(&lock->state, FREE, __ATOMIC_RELEASE) == AWAITED)
+		SYS3(SYS_futex, &lock->state, FUTEX_WAKE_PRIVATE, 1);
 }
 
 void tr_append(char **pos, const char *end, const char *s)

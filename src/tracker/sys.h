@@ -106,11 +106,14 @@ static inline uint64_t sys_tsc(void)
 bool sys_tsc_is_usable(void);
 
 /*
- * A lock that is held for moments and never waited for without end.  False:
- * the calling thread holds it already (a signal handler interrupted it), or
- * its holder does not come back (it was stopped or killed).
+ * A lock that is held for moments, with signals blocked, and never waited for
+ * without end.  False: the calling thread holds it already (the handler of a fault
+ * interrupted it), or its holder has not come back for ten seconds (its thread was
+ * ended inside); then nobody waits for it again.  All zero is a free one.
  */
 struct tr_lock {
+	uint32_t state;  /* a futex; see sys.c */
+	bool abandoned;  /* waited for in vain */
 	uintptr_t owner; /* thread pointer, or 0 */
 };
 bool tr_lock_acquire(struct tr_lock *lock);
