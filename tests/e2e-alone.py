@@ -13,7 +13,18 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib
 import hs
 from tap import Tap, skip_all
 
-PATIENCE_S = 60
+PATIENCE_S = 120
+
+# Six children live until the pipe is closed, while ps, the seventh, looks.
+COUNTS_CHILDREN = """
+rm -f pipe; mkfifo pipe; exec 5<>pipe 4<pipe 3>pipe 5>&-
+for i in 1 2 3 4 5 6; do (exec cat <&4 3>&-) & done
+ps -e -o ppid= >parents
+grep -c "^ *$$\\$" parents
+exec 3>&-
+wait
+exit 7
+"""
 
 
 def recorders(folder):
@@ -103,11 +114,9 @@ def main():
               "the capture has the victim's totals")
     tap.equal(process["complete"], True, "and is complete")
 
-    shell = "for i in 1 2 3 4 5 6; do (exec sleep 0.3) & done; ps -e -o ppid= | " \
-            "grep -c \"^ *$$\\$\"; wait; exit 7"
     folder = work + "/many"
-    bare, ran = hs.Ran(["sh", "-c", shell]), alone(["sh", "-c", shell], folder,
-                                                   HEAPSNAP_REPORT="none")
+    bare, ran = hs.Ran(["sh", "-c", COUNTS_CHILDREN], cwd=work), alone(
+        ["sh", "-c", COUNTS_CHILDREN], folder, cwd=work, HEAPSNAP_REPORT="none")
     tap.equal((ran.status, ran.out), (bare.status, bare.out),
               "a shell with children sees no child more")
     tap.say(wait_for(lambda: not recorders(folder)), "one recorder keeps them all and leaves",

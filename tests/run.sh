@@ -21,7 +21,7 @@ cd "$tap_dir" || bail_out "no temporary folder"
 # run ARG...: heapsnap run, its output in out and err, its status in $status.
 run()
 {
-	timeout 60 "$heapsnap" run "$@" >out 2>err </dev/null
+	timeout 120 "$heapsnap" run "$@" >out 2>err </dev/null
 	status=$?
 }
 
@@ -55,11 +55,11 @@ captures()
 	find "$1" -name '*.hsnap' | wc -l
 }
 
-# wait_for COMMAND...: until it succeeds, ten seconds at most.
+# wait_for COMMAND...: until it succeeds, a minute at most.
 wait_for()
 {
 	tries=0
-	until "$@" 2>/dev/null || [ $tries -ge 100 ]; do
+	until "$@" 2>/dev/null || [ $tries -ge 600 ]; do
 		sleep 0.1
 		tries=$((tries + 1))
 	done
@@ -81,7 +81,7 @@ done
 run -q -o s sh -c 'echo "to stdout"; echo "to stderr" >&2; exit 5'
 is "stdout is unchanged" "$(cat out)" "to stdout"
 is "stderr is unchanged under -q" "$(cat err)" "to stderr"
-echo "typed" | timeout 60 "$heapsnap" run -q -o s cat >out 2>err
+echo "typed" | timeout 120 "$heapsnap" run -q -o s cat >out 2>err
 is "stdin reaches the program" "$(cat out)" "typed"
 # shellcheck disable=SC2016 # meant for the other shell
 run -q -o s sh -c 'echo "$0 $*"' -o '$x' '' 'a b' --
@@ -169,7 +169,7 @@ trap 'echo "got TERM"; exit 7' TERM
 trap 'echo "got USR1"' USR1
 echo ready
 i=0
-while [ \$i -lt 400 ]; do
+while [ \$i -lt 2000 ]; do
 	sleep 0.05
 	i=\$((i + 1))
 done
@@ -195,7 +195,7 @@ is "a program that is stopped and continued goes on" "$?" 9
 cat >until.sh <<EOF
 echo started
 i=0
-while [ ! -e go ] && [ \$i -lt 200 ]; do
+while [ ! -e go ] && [ \$i -lt 2000 ]; do
 	sleep 0.05
 	i=\$((i + 1))
 done
@@ -228,16 +228,33 @@ all_final()
 wait_for all_final
 is "the next recorder finishes what was left" "$(states)" 2
 
-# Two runs at once.
+# meet MINE OTHERS: make a file and wait for another one, a minute at most.
+cat >meet.c <<EOF
+#include <fcntl.h>
+#include <unistd.h>
+int main(int argc, char **argv)
+{
+	int tries = 0;
+	if (argc != 3 || open(argv[1], O_WRONLY | O_CREAT, 0600) < 0)
+		return 1;
+	while (access(argv[2], F_OK) && tries++ < 6000)
+		usleep(10000);
+	return tries >= 6000;
+}
+EOF
+"$CC" -o meet meet.c || bail_out "the C compiler does not work"
+
+# Two runs at once: each of the programs lives until the other has begun.
 (
-	"$heapsnap" run -q -o both sh -c 'sleep 0.5; exit 3' >/dev/null 2>&1
+	"$heapsnap" run -q -o both sh -c './meet one other && exit 3' >/dev/null 2>&1
 	echo $? >first
 ) &
-run -q -o both sh -c 'sleep 0.2; exit 4'
+run -q -o both sh -c './meet other one && exit 4'
 wait
 is "two runs may share a directory" "$status $(cat first)" "4 3"
 is "and each process has its capture" "$(captures both)" 4
-run -o on sh -c 'setsid sleep 60 >/dev/null 2>&1 & echo $! >on.pid; sleep 0.5; exit 2'
+run -o on sh -c 'setsid sleep 300 >/dev/null 2>&1 & echo $! >on.pid
+	./meet on.met on/sleep.$!.hsnap; exit 2'
 kill "$(cat on.pid)"
 is "it does not wait for processes that go on, and tells of them" \
 	"$status $(grep -c 'stays recorded' err)" "2 1"

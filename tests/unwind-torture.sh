@@ -6,4 +6,4 @@ set -u
 
 torture=$top_builddir/tests/victims/unwind_torture
 [ -x "$torture" ] || skip_all "needs libunwind and a C++ compiler"
-exec timeout 300 "$torture" "$top_builddir/.libs"
+exec timeout 900 "$torture" "$top_builddir/.libs"

@@ -23,5 +23,5 @@ real()
 }
 real >"$tap_dir/said" 2>&1 || note <"$tap_dir/said"
 chromium=$(command -v chromium || command -v chromium-browser || command -v google-chrome)
-timeout -k 10 600 node "$top_srcdir/tests/viewer/run.mjs" \
+timeout -k 10 1800 node "$top_srcdir/tests/viewer/run.mjs" \
 	"$(cd "$tap_dir" && pwd)" "${chromium:-}" "$(cd "$top_builddir" && pwd)"

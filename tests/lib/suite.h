@@ -19,7 +19,7 @@
 		Suite *suite = suite_create(title);                             \
 		for (size_t i = 0; i < sizeof(tests) / sizeof(tests[0]); i++) { \
 			TCase *c = tcase_create(tests[i]->name);                \
-			tcase_set_timeout(c, 120);                              \
+			tcase_set_timeout(c, 600);                              \
 			_tcase_add_test(c, tests[i], 0, 0, 0, 1);               \
 			suite_add_tcase(suite, c);                              \
 		}                                                               \

@@ -97,12 +97,13 @@ static double now(void)
 }
 
 static char alternate[65536];
+static volatile sig_atomic_t handled_enough;
 
 static void *worker(void *unused)
 {
 	char *mine = malloc(65536);
 	use_alternate_stack(mine, 65536);
-	for (double end = now() + 0.15; now() < end;)
+	while (!handled_enough)
 		churn(20);
 	stack_t none = {.ss_flags = SS_DISABLE};
 	sigaltstack(&none, NULL);
@@ -118,11 +119,13 @@ static int handling(int argc, char **argv)
 	use_alternate_stack(alternate, sizeof(alternate));
 	NEED(!pthread_create(&one, NULL, worker, NULL));
 	tick(100);
-	for (double end = now() + 0.15; now() < end;)
+	/* However little of the processor there is for us. */
+	for (double end = now() + 0.15; now() < end || n_handled < 20;)
 		churn(20);
+	handled_enough = 1;
 	pthread_join(one, NULL);
 	tick(0);
-	say(n_handled > 10 ? "handled\n" : "not handled\n");
+	say("handled\n");
 	return 0;
 }
 
@@ -133,7 +136,7 @@ static int jump_with(char *stack, size_t size)
 	start(handle_and_jump);
 	use_alternate_stack(stack, size);
 	tick(100);
-	for (double end = now() + 0.4; now() < end;) {
+	for (double end = now() + 0.4; now() < end || n_jumps < 20;) {
 		if (sigsetjmp(target, 1)) {
 			n_jumps++;
 			continue;
@@ -149,7 +152,7 @@ static int jump_with(char *stack, size_t size)
 	}
 	may_jump = 0;
 	tick(0);
-	say(n_jumps > 10 ? "jumped\n" : "did not jump\n");
+	say("jumped\n");
 	const char *path = getenv("HOST_JUMPS");
 	FILE *f = path ? fopen(path, "w") : NULL;
 	if (f) {

@@ -2,7 +2,8 @@
 
 /*
  * threads: four producers hand 20000 blocks each to one consumer, through
- * mailboxes of one block; the consumer frees all of them but every hundredth.
+ * mailboxes of 500 blocks (where each block is waited for, a busy machine takes
+ * minutes); the consumer frees all of them but every hundredth.
  * Blocks are freed by another thread than the one that allocated them.  What
  * pthread_create allocates is libc's and not counted here.
  *
@@ -24,8 +25,13 @@
 
 #define PRODUCERS 4
 #define BLOCKS    20000
+#define PLACES    500
 
-static _Atomic(char *) mailbox[PRODUCERS];
+struct mailbox {
+	_Atomic(char *) places[PLACES];
+};
+
+static struct mailbox mailboxes[PRODUCERS];
 
 static void wait_a_little(void)
 {
@@ -44,14 +50,27 @@ __attribute__((__noinline__)) static char *produce(int i)
 static void *producer(void *box)
 {
 	pthread_setname_np(pthread_self(), "producer");
-	_Atomic(char *) *mine = box;
+	struct mailbox *mine = box;
 	for (int i = 0; i < BLOCKS; i++) {
 		char *p = produce(i);
-		while (atomic_load(mine))
+		while (atomic_load(&mine->places[i % PLACES]))
 			wait_a_little();
-		atomic_store(mine, p);
+		atomic_store(&mine->places[i % PLACES], p);
 	}
 	return NULL;
+}
+
+/* Returns how many blocks there were. */
+static int empty(struct mailbox *m)
+{
+	int n = 0;
+	for (int i = 0; i < PLACES; i++) {
+		char *p = atomic_exchange(&m->places[i], NULL);
+		n += p != NULL;
+		if (p && !p[0])
+			free(p);
+	}
+	return n;
 }
 
 static void *consumer(void *unused)
@@ -60,14 +79,8 @@ static void *consumer(void *unused)
 	pthread_setname_np(pthread_self(), "consumer");
 	for (int left = PRODUCERS * BLOCKS; left;) {
 		int before = left;
-		for (int i = 0; i < PRODUCERS; i++) {
-			char *p = atomic_exchange(&mailbox[i], NULL);
-			if (!p)
-				continue;
-			left--;
-			if (!p[0])
-				free(p);
-		}
+		for (int i = 0; i < PRODUCERS; i++)
+			left -= empty(&mailboxes[i]);
 		if (left == before)
 			wait_a_little();
 	}
@@ -78,7 +91,7 @@ int main(void)
 {
 	pthread_t threads[PRODUCERS + 1];
 	for (int i = 0; i < PRODUCERS; i++)
-		if (pthread_create(&threads[i], NULL, producer, &mailbox[i]))
+		if (pthread_create(&threads[i], NULL, producer, &mailboxes[i]))
 			abort();
 	if (pthread_create(&threads[PRODUCERS], NULL, consumer, NULL))
 		abort();

@@ -6,11 +6,13 @@ import { pathToFileURL } from 'node:url';
 import { gzipSync } from 'node:zlib';
 import { blockOf } from './data.mjs';
 
+const PATIENCE_MS = 120000; // of one step, on a busy machine
+
 const hook = name => `[data-hs="${name}"]`;
 
 // No waitForFunction: the policy forbids it to evaluate a string.
 async function until(page, fn, arg) {
-	const end = Date.now() + 10000;
+	const end = Date.now() + PATIENCE_MS;
 	for (;;) {
 		const value = await page.evaluate(fn, arg);
 		if (value)
@@ -24,7 +26,7 @@ async function until(page, fn, arg) {
 async function open(browser, file, options = {}) {
 	const context = await browser.newContext({ viewport: { width: 1280, height: 800 }, ...options });
 	const page = await context.newPage();
-	page.setDefaultTimeout(10000);
+	page.setDefaultTimeout(PATIENCE_MS);
 	page.trouble = [];
 	const url = pathToFileURL(file).href;
 	page.on('request', r => {

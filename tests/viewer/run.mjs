@@ -38,7 +38,7 @@ for (const [i, [name, run, skip]] of tests.entries()) {
 	try {
 		if (run.length && !browser)
 			browser = await playwright.chromium.launch({
-				executablePath, args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run',
+				executablePath, timeout: 300000, args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run',
 					'--disable-background-networking', '--disable-component-update', '--disable-sync'],
 			});
 		await run(...(run.length ? [browser] : []));
