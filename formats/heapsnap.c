@@ -17,6 +17,7 @@
 #include "src/cursor.h"
 #include "src/fold.h"
 #include "src/hash.h"
+#include "src/mapped.h"
 #include "src/segment.h"
 
 /* A site on its way into the builder, from whichever source. */
@@ -375,6 +376,34 @@ static struct hs_error *add_peak(struct reading *r, struct hs_cursor *in)
 	return NULL;
 }
 
+static void add_mapped(struct reading *r, const struct hs_mapped *m)
+{
+	const struct hs_mmap_totals totals = {
+		.mapped_bytes = m->bytes, .peak_bytes = m->peak_bytes, .calls = m->calls};
+	hs_build_mmap(r->b, &totals);
+}
+
+static struct hs_error *add_mapped_record(struct reading *r, struct hs_cursor *in)
+{
+	struct hs_mapped_sums sums;
+	struct hs_error *err = hs_mapped_decode(in, &sums);
+	if (err)
+		return err;
+	add_mapped(r, &sums.totals);
+	free(sums.rows);
+	return NULL;
+}
+
+static void add_mappings(struct reading *r)
+{
+	struct hs_mapped_sums sums;
+	if (!r->c->n_mappings)
+		return;
+	hs_mapped_replay(r->c, &sums);
+	add_mapped(r, &sums.totals);
+	free(sums.rows);
+}
+
 /* One LIVE_SET record, decoded. */
 struct live_set {
 	struct hs_live_row *rows;
@@ -426,6 +455,8 @@ static void add_folded(struct reading *r)
 			err = add_peak(r, &in);
 		else if (record->tag == HS_WIRE_LIVE_SET)
 			err = count_live_set(r, &in, hs_array_add(&sets));
+		else if (record->tag == HS_WIRE_MAPPED)
+			err = add_mapped_record(r, &in);
 		r->c->loss.damaged_records += err != NULL;
 		hs_error_free(err);
 	}
@@ -577,6 +608,12 @@ static bool has_folded_records(const struct hs_capture *c)
 	return false;
 }
 
+static void add_log(struct reading *r, struct hs_fold *fold)
+{
+	add_fold(r, fold);
+	add_mappings(r);
+}
+
 static void read_capture(struct reading *r, const char *file_name)
 {
 	struct hs_fold *fold = hs_fold_new();
@@ -590,7 +627,7 @@ static void read_capture(struct reading *r, const char *file_name)
 	if (r->folded)
 		add_folded(r);
 	else
-		add_fold(r, fold);
+		add_log(r, fold);
 	hs_build_totals(r->b, &r->peak);
 	if (r->rss)
 		hs_build_has(r->b, HS_HAS_RSS);

@@ -185,6 +185,17 @@ static void put_rss(struct json *j, const struct hs_profile *p)
 	end(j, '}');
 }
 
+static void put_mmap(struct json *j, const struct hs_profile *p)
+{
+	if (!(p->has & HS_HAS_MMAP))
+		return;
+	begin(j, "mmap", '{');
+	put_number(j, "mapped_bytes", p->mmap.mapped_bytes);
+	put_number(j, "peak_bytes", p->mmap.peak_bytes);
+	put_number(j, "calls", p->mmap.calls);
+	end(j, '}');
+}
+
 static void put_argv(struct json *j, const struct hs_profile *p)
 {
 	if (!p->process.n_argv)
@@ -235,6 +246,7 @@ static void put_process(struct json *j, const struct hs_profile *p)
 	if (p->has & HS_HAS_SNAPSHOTS)
 		put_number(j, "snapshots", p->n_snapshots);
 	put_totals(j, p);
+	put_mmap(j, p);
 	put_rss(j, p);
 	put_warnings(j, p);
 	end(j, '}');

@@ -208,6 +208,7 @@ static void put_one(const struct hs_text *t)
 	hs_text_recorded(t);
 	hs_text_live_and_peak(t);
 	hs_text_traffic(t);
+	hs_text_mapped(t);
 	hs_text_rss(t);
 	hs_text_quality(t);
 	hs_putc(t->out, '\n');

@@ -119,6 +119,20 @@ void hs_text_traffic(const struct hs_text *t)
 	hs_putc(t->out, '\n');
 }
 
+void hs_text_mapped(const struct hs_text *t)
+{
+	const struct hs_mmap_totals *n = &t->p->mmap;
+	if (!(t->p->has & HS_HAS_MMAP))
+		return;
+	hs_text_label(t, "mapped");
+	hs_put_size(t->out, n->mapped_bytes);
+	hs_puts(t->out, " by mmap at the end; peak ");
+	hs_put_size(t->out, n->peak_bytes);
+	hs_puts(t->out, "; ");
+	hs_text_count(t, n->calls, "call", "calls");
+	hs_puts(t->out, "; not part of the heap\n");
+}
+
 void hs_text_rss(const struct hs_text *t)
 {
 	if (!(t->p->has & HS_HAS_RSS) || !t->p->n_snapshots)

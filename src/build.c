@@ -46,6 +46,7 @@ struct hs_builder {
 	struct hs_map site_ids; /* site_key() -> index */
 	HS_ARRAY(struct live_row) live;
 	struct hs_totals told; /* what hs_build_totals() said */
+	struct hs_mmap_totals mmap;
 };
 
 /* What a source of events makes known. */
@@ -286,6 +287,12 @@ void hs_build_totals(struct hs_builder *b, const struct hs_totals *peak_and_unma
 	b->told = *peak_and_unmatched;
 }
 
+void hs_build_mmap(struct hs_builder *b, const struct hs_mmap_totals *totals)
+{
+	b->mmap = *totals;
+	b->has |= HS_HAS_MMAP;
+}
+
 void hs_build_snapshot(struct hs_builder *b, const struct hs_snapshot *s,
 		       bool figures_known)
 {
@@ -460,6 +467,7 @@ struct hs_profile *hs_build_seal(struct hs_builder *b)
 	sort_sites(b);
 	seal_live(b, p);
 	p->totals = sum_sites(b);
+	p->mmap = b->mmap;
 	SEAL(p, b, strings);
 	SEAL(p, b, threads);
 	SEAL(p, b, modules);

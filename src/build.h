@@ -65,6 +65,8 @@ void hs_build_live(struct hs_builder *b, hs_stack stack, enum hs_alloc_kind kind
 		   const struct hs_live *block);
 void hs_build_totals(struct hs_builder *b, const struct hs_totals *peak_and_unmatched);
 
+void hs_build_mmap(struct hs_builder *b, const struct hs_mmap_totals *totals);
+
 /*
  * A snapshot at S->time_ns: for event sources the heap's figures are filled in
  * by the builder (heap_bytes, heap_blocks, peak_bytes and allocs are ignored).

@@ -28,6 +28,7 @@ struct capture {
 	HS_ARRAY(struct hs_capture_snapshot) snapshots;
 	HS_ARRAY(struct hs_capture_piece) pieces;
 	HS_ARRAY(struct hs_capture_record) records;
+	HS_ARRAY(struct hs_capture_mapping) mappings;
 	HS_ARRAY(struct hs_capture_moment) clock;
 	HS_ARRAY(uint8_t *) copies; /* of chunks that may be used again meanwhile */
 	struct hs_map thread_of;    /* tid -> index */
@@ -48,6 +49,7 @@ static void publish(struct capture *c)
 	TABLE(snapshots);
 	TABLE(pieces);
 	TABLE(records);
+	TABLE(mappings);
 	TABLE(clock);
 #undef TABLE
 }
@@ -174,6 +176,29 @@ static void read_snapshot(struct capture *c, struct hs_cursor *in)
 		hs_array_push(&c->snapshots, s);
 }
 
+static void read_mapping(struct capture *c, struct hs_cursor *in)
+{
+	struct hs_capture_mapping m = {.op = take_u32(in)};
+	m.address = hs_cur_uleb(in);
+	m.length = hs_cur_uleb(in);
+	(void)hs_cur_uleb(in); /* protection */
+	(void)hs_cur_uleb(in); /* flags */
+	m.stack = take_u32(in);
+	m.stamp = hs_cur_uleb(in);
+	m.order = c->mappings.n;
+	if (!hs_cur_failed(in))
+		hs_array_push(&c->mappings, m);
+}
+
+/* Each is read where its stream is, which may be before or behind another's. */
+static int by_mapping_stamp(const void *a, const void *b)
+{
+	const struct hs_capture_mapping *x = a, *y = b;
+	if (x->stamp != y->stamp)
+		return x->stamp < y->stamp ? -1 : 1;
+	return x->order < y->order ? -1 : x->order > y->order;
+}
+
 static void read_ended(struct hs_capture *c, struct hs_cursor *in)
 {
 	uint32_t how = take_u32(in);
@@ -203,6 +228,9 @@ static void read_payload(struct capture *c, struct hs_path *path, uint64_t tag,
 		break;
 	case HS_WIRE_THREAD:
 		read_thread(c, in);
+		break;
+	case HS_WIRE_MAPPING:
+		read_mapping(c, in);
 		break;
 	case HS_WIRE_NAME:
 		c->pub.name = rest(in);
@@ -234,6 +262,7 @@ static void read_payload(struct capture *c, struct hs_path *path, uint64_t tag,
 	case HS_WIRE_SEGMENT:
 	case HS_WIRE_LIVE_SET:
 	case HS_WIRE_PEAK:
+	case HS_WIRE_MAPPED:
 	case HS_WIRE_MAPS:
 		kept = hs_array_add(&c->records);
 		kept->tag = tag;
@@ -544,6 +573,7 @@ void hs_capture_free(struct hs_capture *pub)
 	hs_array_free(&c->snapshots);
 	hs_array_free(&c->pieces);
 	hs_array_free(&c->records);
+	hs_array_free(&c->mappings);
 	hs_array_free(&c->clock);
 	hs_map_deinit(&c->thread_of);
 	free(c);
@@ -561,6 +591,9 @@ size_t hs_capture_next(struct hs_capture *pub, const struct hs_capture_event **r
 		c->complete = true;
 		c->modules.n = hs_capture_order_modules(c->modules.at, c->modules.n);
 		c->stacks.n = hs_capture_order_stacks(c->stacks.at, c->stacks.n);
+		if (c->mappings.n)
+			qsort(c->mappings.at, c->mappings.n, sizeof(*c->mappings.at),
+			      by_mapping_stamp);
 	}
 	publish(c);
 	return n;

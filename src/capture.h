@@ -71,6 +71,13 @@ struct hs_capture_snapshot {
 	uint64_t stamp, time_ns, rss, anon, file, shmem;
 };
 
+/* What one call did to the address space; see enum hs_wire_mapping. */
+struct hs_capture_mapping {
+	uint64_t stamp, order; /* order: of those with one stamp, as they were read */
+	uint64_t address, length;
+	uint32_t op, stack; /* stack: raw id */
+};
+
 /* A stamp whose time is known. */
 struct hs_capture_moment {
 	uint64_t stamp, time_ns;
@@ -113,10 +120,11 @@ struct hs_capture {
 	const struct hs_capture_stack *stacks; /* in the end: by id, no duplicates */
 	const struct hs_capture_snapshot *snapshots; /* by stamp */
 	const struct hs_capture_piece *pieces; /* by (stream, sequence), no duplicates */
-	const struct hs_capture_record *records; /* in file order */
-	const struct hs_capture_moment *clock;   /* both ascend; the first is the start */
+	const struct hs_capture_record *records;   /* in file order */
+	const struct hs_capture_mapping *mappings; /* in the end: by stamp */
+	const struct hs_capture_moment *clock; /* both ascend; the first is the start */
 	size_t n_threads, n_modules, n_nodes, n_stacks, n_snapshots, n_pieces, n_records,
-		n_clock;
+		n_mappings, n_clock;
 
 	struct hs_capture_loss loss;
 };

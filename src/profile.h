@@ -33,6 +33,7 @@ enum hs_has {
 	HS_HAS_RSS = 1 << 7,
 	HS_HAS_THREADS = 1 << 8,
 	HS_HAS_PID = 1 << 9,
+	HS_HAS_MMAP = 1 << 10,
 };
 
 enum hs_end {
@@ -140,12 +141,18 @@ struct hs_totals {
 				     attached late */
 };
 
+/* Mappings that the program made itself; no part of the heap's totals. */
+struct hs_mmap_totals {
+	uint64_t mapped_bytes, peak_bytes, calls;
+};
+
 struct hs_profile {
 	struct hs_arena *arena;
 	uint32_t has; /* enum hs_has bits */
 
 	struct hs_process_info process;
 	struct hs_totals totals; /* sums over sites, checked */
+	struct hs_mmap_totals mmap;
 
 	const char *const *strings; /* by hs_str.i; strings[0] is "" */
 	const struct hs_thread_info *threads;

@@ -190,9 +190,10 @@ enum hs_wire_record {
 	HS_WIRE_END_OF_RECORDS = 0,
 
 	/* Of the tracker. */
-	HS_WIRE_STACK = 1,  /* uleb id, epoch, flags, n_shared, n_new; n_new zigzag */
-	HS_WIRE_MODULE = 2, /* uleb epoch, start, end, bias; bytes build_id, path */
-	HS_WIRE_THREAD = 3, /* uleb stream, tid, nesting level; bytes name */
+	HS_WIRE_STACK = 1,    /* uleb id, epoch, flags, n_shared, n_new; n_new zigzag */
+	HS_WIRE_MODULE = 2,   /* uleb epoch, start, end, bias; bytes build_id, path */
+	HS_WIRE_THREAD = 3,   /* uleb stream, tid, nesting level; bytes name */
+	HS_WIRE_MAPPING = 46, /* uleb op, address, length, prot, flags, stack, stamp */
 
 	/* Of the process; in the header page or by the recorder (the later wins). */
 	HS_WIRE_NAME = 10,       /* text */
@@ -211,18 +212,26 @@ enum hs_wire_record {
 	HS_WIRE_SEGMENT = 30,  /* uleb from_stamp, to_stamp, time_ns; site deltas */
 	HS_WIRE_LIVE_SET = 31, /* blocks alive at the end */
 	HS_WIRE_PEAK = 32,     /* composition of the highest point */
+	HS_WIRE_MAPPED = 33,   /* what all mappings came to; see mapped.h */
 	HS_WIRE_FOLDED = 34,   /* how far the log was folded */
 
 	/* Reserved: sampling weights, inherited blocks, Python code, marks, scan
-	 * results, stacks of frees, mappings, inline module data. */
+	 * results, stacks of frees, inline module data. */
 	HS_WIRE_WEIGHTS = 40,
 	HS_WIRE_INHERITED = 41,
 	HS_WIRE_PYTHON_CODE = 42,
 	HS_WIRE_MARK = 43,
 	HS_WIRE_SCAN = 44,
 	HS_WIRE_FREE_STACKS = 45,
-	HS_WIRE_MAPPING = 46,
 	HS_WIRE_MODULE_DATA = 47,
+};
+
+/* MAPPING's op */
+enum hs_wire_mapping {
+	HS_WIRE_MAP_MMAP = 1,    /* [address, +length) is mapped, over what was there */
+	HS_WIRE_MAP_MUNMAP = 2,  /* nothing is mapped there; stamped before the call */
+	HS_WIRE_MAP_MREMAP = 3,  /* the range that mremap returned */
+	HS_WIRE_MAP_RELEASE = 4, /* what it gave up; stamped before the call */
 };
 
 /* STACK's flags */

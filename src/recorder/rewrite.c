@@ -12,6 +12,7 @@
 #include "src/array.h"
 #include "src/capture.h"
 #include "src/fold.h"
+#include "src/mapped.h"
 #include "src/recorder/io.h"
 #include "src/recorder/sections.h"
 #include "src/recorder/target.h"
@@ -127,6 +128,17 @@ static void put_state(struct rewriting *w)
 	put_record(w, HS_WIRE_LIVE_SET);
 	hs_peak_encode(w->fold, &w->record);
 	put_record(w, HS_WIRE_PEAK);
+}
+
+static void put_mapped(struct rewriting *w)
+{
+	struct hs_mapped_sums sums;
+	if (!w->c->n_mappings)
+		return;
+	hs_mapped_replay(w->c, &sums);
+	hs_mapped_encode(&sums, &w->record);
+	put_record(w, HS_WIRE_MAPPED);
+	free(sums.rows);
 }
 
 static void put_log(struct rewriting *w)
@@ -316,6 +328,7 @@ static void put_all(struct rewriting *w, struct hs_out *page, const struct rc_en
 		put_log(w); /* with its stacks */
 	} else {
 		put_state(w);
+		put_mapped(w);
 		put_stacks(w);
 	}
 	put_modules(w);

@@ -5,6 +5,8 @@
 
 #include <dlfcn.h>
 #include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #define BOOTSTRAP_SIZE 65536u
 
@@ -58,6 +60,10 @@ static void resolve(void);
 #define FALLBACK_valloc             ((void)n, NULL)
 #define FALLBACK_pvalloc            ((void)n, NULL)
 #define FALLBACK_malloc_usable_size ((void)p, 0)
+#define FALLBACK_mmap               (void *)syscall(SYS_mmap, p, n, prot, flags, fd, at)
+#define FALLBACK_mmap64             FALLBACK_mmap
+#define FALLBACK_munmap             (int)syscall(SYS_munmap, p, n)
+#define FALLBACK_mremap             (void *)syscall(SYS_mremap, p, o, n, flags, to)
 #define FALLBACK_prctl              ((void)o, (void)a, (void)b, (void)c, (void)d, -1)
 #define FALLBACK_pthread_setname_np ((void)t, (void)s, 22 /* EINVAL */)
 #define FALLBACK_dlclose            ((void)p, -1)
@@ -75,6 +81,13 @@ FIRST(void *, memalign, (size_t a, size_t n), (a, n))
 FIRST(void *, valloc, (size_t n), (n))
 FIRST(void *, pvalloc, (size_t n), (n))
 FIRST(size_t, malloc_usable_size, (void *p), (p))
+FIRST(void *, mmap, (void *p, size_t n, int prot, int flags, int fd, int64_t at),
+      (p, n, prot, flags, fd, at))
+FIRST(void *, mmap64, (void *p, size_t n, int prot, int flags, int fd, int64_t at),
+      (p, n, prot, flags, fd, at))
+FIRST(int, munmap, (void *p, size_t n), (p, n))
+FIRST(void *, mremap, (void *p, size_t o, size_t n, int flags, void *to),
+      (p, o, n, flags, to))
 FIRST(int, dlclose, (void *p), (p))
 FIRST(int, prctl,
       (int o, unsigned long a, unsigned long b, unsigned long c, unsigned long d),
@@ -95,6 +108,10 @@ struct tr_real tr_real = {
 	.valloc = first_valloc,
 	.pvalloc = first_pvalloc,
 	.malloc_usable_size = first_malloc_usable_size,
+	.mmap = first_mmap,
+	.mmap64 = first_mmap64,
+	.munmap = first_munmap,
+	.mremap = first_mremap,
 	.dlclose = first_dlclose,
 	.prctl = first_prctl,
 	.pthread_setname_np = first_pthread_setname_np,
@@ -156,6 +173,10 @@ static void resolve(void)
 	FIND(valloc);
 	FIND(pvalloc);
 	FIND(malloc_usable_size);
+	FIND(mmap);
+	FIND(mmap64);
+	FIND(munmap);
+	FIND(mremap);
 	FIND(dlclose);
 	FIND(prctl);
 	FIND(pthread_setname_np);

@@ -22,6 +22,10 @@ struct tr_real {
 	void *(*valloc)(size_t);
 	void *(*pvalloc)(size_t);
 	size_t (*malloc_usable_size)(void *);
+	void *(*mmap)(void *, size_t, int, int, int, int64_t);
+	void *(*mmap64)(void *, size_t, int, int, int, int64_t);
+	int (*munmap)(void *, size_t);
+	void *(*mremap)(void *, size_t, size_t, int, void *);
 	int (*dlclose)(void *);
 	int (*prctl)(int, unsigned long, unsigned long, unsigned long, unsigned long);
 	int (*pthread_setname_np)(unsigned long, const char *);

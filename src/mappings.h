@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * Mappings: which addresses a program has mapped by mmap, and from which stack.
+ * Mapping over something replaces it; unmapping may cut pieces out of several
+ * mappings or hit nothing.  Knows neither files nor times.  An operation takes
+ * logarithmic time, whatever the file says.
+ */
+#ifndef HS_MAPPINGS_H
+#define HS_MAPPINGS_H
+
+#include "src/base.h"
+
+struct hs_mappings;
+
+struct hs_mapping {
+	uint64_t start, end;
+	uint32_t stack;
+};
+
+struct hs_mapped {
+	uint64_t bytes; /* now */
+	uint64_t peak_bytes;
+	uint64_t calls; /* counted by the caller of hs_mappings_call() */
+};
+
+struct hs_mappings *hs_mappings_new(void);
+void hs_mappings_free(struct hs_mappings *m); /* accepts NULL */
+
+/* [start, start + length) becomes STACK's.  What goes beyond 2^64 is cut. */
+void hs_mappings_map(struct hs_mappings *m, uint64_t start, uint64_t length,
+		     uint32_t stack);
+void hs_mappings_unmap(struct hs_mappings *m, uint64_t start, uint64_t length);
+void hs_mappings_call(struct hs_mappings *m);
+
+const struct hs_mapped *hs_mappings_totals(const struct hs_mappings *m);
+
+/* What is mapped, by address; malloc'ed, the caller frees. */
+struct hs_mapping *hs_mappings_list(const struct hs_mappings *m, size_t *n_ret);
+
+#endif /* HS_MAPPINGS_H */
