@@ -440,7 +440,8 @@ START_TEST(lost_events_make_a_capture_incomplete_and_are_told)
 }
 END_TEST
 
-static struct hs_profile *sample(const char *name)
+/* A sample's bytes, malloc'ed. */
+static uint8_t *sample_bytes(const char *name, size_t *size_ret)
 {
 	const char *top = getenv("top_srcdir");
 	char *path HS_CLEANUP(hs_freep) =
@@ -448,8 +449,19 @@ static struct hs_profile *sample(const char *name)
 	struct hs_file file;
 	struct hs_error *err = hs_file_open(path, 0, &file);
 	ck_assert_msg(!err, "%s", err ? hs_error_message(err) : "");
-	struct hs_profile *p = profile_of(file.data, file.size);
+	uint8_t *bytes = hs_xmalloc(file.size);
+	memcpy(bytes, file.data, file.size);
+	*size_ret = file.size;
 	hs_file_close(&file);
+	return bytes;
+}
+
+static struct hs_profile *sample(const char *name)
+{
+	size_t size;
+	uint8_t *bytes = sample_bytes(name, &size);
+	struct hs_profile *p = profile_of(bytes, size);
+	free(bytes);
 	return p;
 }
 
@@ -487,6 +499,25 @@ START_TEST(the_samples_tell_the_figures_that_their_readme_promises)
 	ck_assert_uint_eq(log->totals.peak_ns, folded_log->totals.peak_ns);
 	hs_profile_free(log);
 	hs_profile_free(folded_log);
+}
+END_TEST
+
+START_TEST(a_log_and_its_sums_tell_the_same_of_mappings)
+{
+	const char *const names[] = {"good-mappings.hsnap", "good-mapped.hsnap"};
+	for (size_t i = 0; i < HS_COUNT(names); i++) {
+		struct hs_profile *p = sample(names[i]);
+		ck_assert(p->process.complete);
+		ck_assert(p->has & HS_HAS_MMAP);
+		ck_assert_uint_eq(p->mmap.calls, 3);
+		ck_assert_uint_eq(p->mmap.mapped_bytes, 12 * 4096);
+		ck_assert_uint_eq(p->mmap.peak_bytes, 16 * 4096);
+		ck_assert_uint_eq(p->totals.bytes, 1000);
+		hs_profile_free(p);
+	}
+	struct hs_profile *p = sample("good-log.hsnap");
+	ck_assert(!(p->has & HS_HAS_MMAP));
+	hs_profile_free(p);
 }
 END_TEST
 
@@ -528,11 +559,13 @@ static bool survive(const uint8_t *file, size_t size)
 START_TEST(cut_and_damaged_captures_stay_valid_profiles)
 {
 	struct story story;
-	size_t sizes[2];
+	size_t sizes[4];
 	tell_story(&story, 99);
-	uint8_t *files[2] = {story.log, folded(story.log, story.log_size, &sizes[1])};
+	uint8_t *files[4] = {story.log, folded(story.log, story.log_size, &sizes[1]),
+			     sample_bytes("good-mappings.hsnap", &sizes[2]),
+			     sample_bytes("good-mapped.hsnap", &sizes[3])};
 	sizes[0] = story.log_size;
-	for (size_t f = 0; f < 2; f++) {
+	for (size_t f = 0; f < HS_COUNT(files); f++) {
 		for (size_t cut = 0; cut < sizes[f]; cut += 1 + cut / 64) {
 			uint8_t *part = hs_xmalloc(cut);
 			memcpy(part, files[f], cut);
@@ -556,6 +589,7 @@ HS_SUITE("heapsnap", a_log_becomes_the_profile_that_the_model_has,
 	 the_end_is_the_recorder_s_then_the_exit_hook_s_then_unknown,
 	 stacks_that_were_cut_are_marked_and_unknown_addresses_kept,
 	 the_samples_tell_the_figures_that_their_readme_promises,
+	 a_log_and_its_sums_tell_the_same_of_mappings,
 	 lost_events_make_a_capture_incomplete_and_are_told,
 	 missing_pieces_are_told_in_good_english,
 	 cut_and_damaged_captures_stay_valid_profiles)

@@ -2,7 +2,8 @@
 
 /*
  * Mappings with known figures, by every call that makes or ends them; see
- * tests/host_mmap.py.  With an argument it then waits to be killed.
+ * tests/host_mmap.py.  With "wait" it then waits to be killed; with "race" four
+ * threads take each other's addresses, 20,000 times each, and keep 3 pages each.
  *
  *      10 pages anonymous                                   10 mapped
  *      20 pages of a file by mmap64                         30
@@ -12,12 +13,16 @@
  *      munmap of all 100                                    26
  *      mremap of the last 3 of the 10 to 30, moving         53
  *      mremap of these 30 to 5, in place                    28
- *      three calls that fail                                28
+ *      mremap of 2 of them onto the hole in the 10          28
+ *      mremap of 1 of these, leaving its place mapped       29
+ *      three calls that fail                                29
  *
- * and a page that comes and goes: 10 calls that succeeded.
+ * and a page that comes and goes: 12 calls that succeeded.
  */
 #include <errno.h>
+#include <pthread.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -37,9 +42,37 @@ static char *map(void *at, size_t pages, int prot, int flags)
 	return p;
 }
 
+/* Whoever unmaps leaves the place to the next who maps. */
+static void *race(void *unused)
+{
+	for (unsigned i = 0; i < 20000; i++) {
+		size_t pages = 1 + i % 4;
+		char *p = map(NULL, pages, PROT_NONE, FREE);
+		if (i % 3 == 0) {
+			p = mremap(p, pages * PAGE, 6 * PAGE, MREMAP_MAYMOVE);
+			want(p != MAP_FAILED);
+			pages = 6;
+		}
+		want(!munmap(p, pages * PAGE));
+	}
+	map(NULL, 3, PROT_NONE, FREE);
+	return unused;
+}
+
+static int race_all(void)
+{
+	pthread_t threads[4];
+	for (unsigned i = 0; i < 4; i++)
+		want(!pthread_create(&threads[i], NULL, race, NULL));
+	for (unsigned i = 0; i < 4; i++)
+		want(!pthread_join(threads[i], NULL));
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
-	(void)argv;
+	if (argc > 1 && !strcmp(argv[1], "race"))
+		return race_all();
 	int file = memfd_create("pages", 0);
 	want(file >= 0 && !ftruncate(file, 20 * PAGE));
 	char *ten = map(NULL, 10, PROT_READ | PROT_WRITE, FREE);
@@ -55,6 +88,11 @@ int main(int argc, char **argv)
 	char *moved = mremap(ten + 7 * PAGE, 3 * PAGE, 30 * PAGE, MREMAP_MAYMOVE);
 	want(moved != MAP_FAILED && moved[0] == 7);
 	want(mremap(moved, 30 * PAGE, 5 * PAGE, 0) == moved);
+	char *onto = mremap(moved + 3 * PAGE, 2 * PAGE, 2 * PAGE,
+			    MREMAP_MAYMOVE | MREMAP_FIXED, ten + 4 * PAGE);
+	want(onto == ten + 4 * PAGE);
+	want(mremap(onto, PAGE, PAGE, MREMAP_MAYMOVE | MREMAP_DONTUNMAP, NULL) !=
+	     MAP_FAILED);
 	errno = 0;
 	want(mmap(NULL, 0, PROT_READ, FREE, -1, 0) == MAP_FAILED && errno == EINVAL);
 	want(munmap(ten + 1, PAGE) == -1 && errno == EINVAL);

@@ -65,6 +65,24 @@ static void tell_end(struct cap *cap)
 	cap_section(cap, &records);
 }
 
+/* 16 pages are mapped, 2 within unmapped, the last 4 moved and cut to 2. */
+static void tell_mappings(struct cap_stream *s)
+{
+	const uint64_t calls[][7] = {
+		{HS_WIRE_MAP_MMAP, 0x700000, 0x10000, 3, 0x22, 1, 1022},
+		{HS_WIRE_MAP_MREMAP, 0x720000, 0x2000, 0, 1, 1, 1025},
+		{HS_WIRE_MAP_RELEASE, 0x70c000, 0x4000, 0, 0, 1, 1024},
+		{HS_WIRE_MAP_MUNMAP, 0x704000, 0x2000, 0, 0, 1, 1023},
+	};
+	for (size_t i = 0; i < HS_COUNT(calls); i++) {
+		struct hs_out payload;
+		hs_out_init(&payload, -1);
+		for (size_t k = 0; k < HS_COUNT(calls[i]); k++)
+			hs_put_uleb(&payload, calls[i][k]);
+		cap_event_record(s, HS_WIRE_MAPPING, &payload);
+	}
+}
+
 /* A log as its process left it, in STATE. */
 static void log_file(const char *name, uint32_t state, size_t size)
 {
@@ -77,6 +95,19 @@ static void log_file(const char *name, uint32_t state, size_t size)
 	if (state == HS_WIRE_FINAL)
 		tell_end(&cap);
 	finish(&cap, name, size);
+}
+
+/* The same calls, as a log and as their sums. */
+static void mappings_file(const char *name)
+{
+	struct cap cap;
+	struct cap_stream s;
+	begin(&cap);
+	tell_events(&s);
+	tell_mappings(&s);
+	cap_chunk(&cap, &s, HS_WIRE_CHUNK_OPEN);
+	tell_end(&cap);
+	finish(&cap, name, 0);
 }
 
 /* The first piece was copied by a recorder, the second one was not. */
@@ -127,7 +158,7 @@ static void header_file(const char *name, size_t pos, uint8_t byte)
  * since that is how the specification puts it.  Zigzag of n is 2n; the key of
  * stack 1 and MALLOC is 17.
  */
-static void folded_file(const char *name)
+static void folded_file(const char *name, bool with_mappings)
 {
 	const uint64_t first[] = {
 		1000,    1015,    1, 1700000000500000000, 600, 6, 600,   0,   5 << 20,
@@ -141,6 +172,7 @@ static void folded_file(const char *name)
 		3,  0x500000 + 7 * 112, 112, 112, 100,      100,   100,  17, 17,
 		17, 2 * 4242,           0,   0,   2 * 1017, 2 * 1, 2 * 1};
 	const uint64_t peak[] = {1019, 10, 1000, /* one row: */ 1, 17, 10, 1000};
+	const uint64_t mapped[] = {3, 0xc000, 0x10000, /* one row: */ 1, 1, 0xc000};
 	const uint64_t thread[] = {0, 4242, 0, 0};
 	const uint64_t stack[] = {1, 0, 0, 0, 2, 2 * 0x401010, 2 * 0x1010};
 	struct cap cap;
@@ -153,6 +185,8 @@ static void folded_file(const char *name)
 	cap_ulebs(&records, HS_WIRE_SEGMENT, last, HS_COUNT(last));
 	cap_ulebs(&records, HS_WIRE_LIVE_SET, live, HS_COUNT(live));
 	cap_ulebs(&records, HS_WIRE_PEAK, peak, HS_COUNT(peak));
+	if (with_mappings)
+		cap_ulebs(&records, HS_WIRE_MAPPED, mapped, HS_COUNT(mapped));
 	cap_section(&cap, &records);
 	tell_end(&cap);
 	finish(&cap, name, 0);
@@ -186,7 +220,9 @@ int main(void)
 	log_file("good-log.hsnap", HS_WIRE_FINAL, 0);
 	log_file("good-killed.hsnap", HS_WIRE_LIVE, 0);
 	log_file("good-cut.hsnap", HS_WIRE_LIVE, HS_WIRE_PAGE + 120);
-	folded_file("good-folded.hsnap");
+	folded_file("good-folded.hsnap", false);
+	mappings_file("good-mappings.hsnap");
+	folded_file("good-mapped.hsnap", true);
 	pieces_file("good-pieces.hsnap");
 	future_file("good-unknown-tags.hsnap");
 	save("bad-empty.hsnap", NULL, 0);
