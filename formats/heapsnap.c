@@ -376,32 +376,32 @@ static struct hs_error *add_peak(struct reading *r, struct hs_cursor *in)
 	return NULL;
 }
 
-static void add_mapped(struct reading *r, const struct hs_mapped *m)
+static void add_mapped(struct reading *r, const struct hs_mappings *m)
 {
+	const struct hs_mapped *t = hs_mappings_totals(m);
 	const struct hs_mmap_totals totals = {
-		.mapped_bytes = m->bytes, .peak_bytes = m->peak_bytes, .calls = m->calls};
+		.mapped_bytes = t->bytes, .peak_bytes = t->peak_bytes, .calls = t->calls};
 	hs_build_mmap(r->b, &totals);
 }
 
 static struct hs_error *add_mapped_record(struct reading *r, struct hs_cursor *in)
 {
-	struct hs_mapped_sums sums;
-	struct hs_error *err = hs_mapped_decode(in, &sums);
-	if (err)
-		return err;
-	add_mapped(r, &sums.totals);
-	free(sums.rows);
-	return NULL;
+	struct hs_mappings *m = hs_mappings_new();
+	struct hs_error *err = hs_mapped_decode(in, m);
+	if (!err)
+		add_mapped(r, m);
+	hs_mappings_free(m);
+	return err;
 }
 
 static void add_mappings(struct reading *r)
 {
-	struct hs_mapped_sums sums;
 	if (!r->c->n_mappings)
 		return;
-	hs_mapped_replay(r->c, &sums);
-	add_mapped(r, &sums.totals);
-	free(sums.rows);
+	struct hs_mappings *m = hs_mappings_new();
+	hs_mapped_apply(m, r->c->mappings, r->c->n_mappings);
+	add_mapped(r, m);
+	hs_mappings_free(m);
 }
 
 /* One LIVE_SET record, decoded. */

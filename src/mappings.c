@@ -41,8 +41,7 @@ void hs_mappings_free(struct hs_mappings *m)
 	free(m);
 }
 
-static uint32_t new_node(struct hs_mappings *m, uint64_t start, uint64_t end,
-			 uint32_t stack)
+static uint32_t new_node(struct hs_mappings *m, struct hs_mapping range)
 {
 	uint32_t i = m->free_list;
 	if (i) {
@@ -54,9 +53,9 @@ static uint32_t new_node(struct hs_mappings *m, uint64_t start, uint64_t end,
 	m->random ^= m->random << 13;
 	m->random ^= m->random >> 7;
 	m->random ^= m->random << 17;
-	m->nodes.at[i] = (struct node){.range = {start, end, stack},
-				       .priority = (uint32_t)(m->random >> 32)};
-	m->totals.bytes += end - start;
+	m->nodes.at[i] =
+		(struct node){.range = range, .priority = (uint32_t)(m->random >> 32)};
+	m->totals.bytes += range.end - range.start;
 	return i;
 }
 
@@ -107,34 +106,41 @@ static void cut(struct hs_mappings *m, uint64_t at)
 	for (last = before; last && m->nodes.at[last].right;)
 		last = m->nodes.at[last].right;
 	if (last && m->nodes.at[last].range.end > at) {
-		struct hs_mapping *r = &m->nodes.at[last].range;
-		uint64_t end = r->end;
-		uint32_t stack = r->stack;
-		r->end = at;
-		m->totals.bytes -= end - at;
-		behind = join(m, new_node(m, at, end, stack), behind);
+		struct hs_mapping rest = m->nodes.at[last].range;
+		m->nodes.at[last].range.end = rest.start = at;
+		m->totals.bytes -= rest.end - at;
+		behind = join(m, new_node(m, rest), behind);
 	}
 	m->root = join(m, before, behind);
 }
 
-/* Give back all of T: unfold its left sides until none is left. */
-static void drop(struct hs_mappings *m, uint32_t t)
+/*
+ * Give back what of T was mapped up to STAMP: unfold its left sides until none is
+ * left.  -> what stays.
+ */
+static uint32_t drop(struct hs_mappings *m, uint32_t t, uint64_t stamp)
 {
+	uint32_t stays = 0;
 	while (t) {
 		struct node *n = &m->nodes.at[t];
-		uint32_t left = n->left;
+		uint32_t left = n->left, next = n->right;
 		if (left) { /* rotate right */
 			n->left = m->nodes.at[left].right;
 			m->nodes.at[left].right = t;
 			t = left;
 			continue;
 		}
-		uint32_t next = n->right;
-		m->totals.bytes -= n->range.end - n->range.start;
-		n->left = m->free_list;
-		m->free_list = t;
+		if (n->range.since > stamp) {
+			n->right = 0;
+			stays = join(m, stays, t);
+		} else {
+			m->totals.bytes -= n->range.end - n->range.start;
+			n->left = m->free_list;
+			m->free_list = t;
+		}
 		t = next;
 	}
+	return stays;
 }
 
 static uint64_t end_of(uint64_t start, uint64_t length)
@@ -142,39 +148,45 @@ static uint64_t end_of(uint64_t start, uint64_t length)
 	return length > UINT64_MAX - start ? UINT64_MAX : start + length;
 }
 
-/* [start, end) becomes free; what lies before and behind it. */
-static void clear(struct hs_mappings *m, uint64_t start, uint64_t end, uint32_t *before,
-		  uint32_t *behind)
+/* Drop what was mapped in [start, end) up to STAMP; what lies before and behind it. */
+static void clear(struct hs_mappings *m, uint64_t start, uint64_t end, uint64_t stamp,
+		  uint32_t *before, uint32_t *behind)
 {
 	uint32_t rest = 0, middle = 0;
 	cut(m, start);
 	cut(m, end);
 	split(m, m->root, start, before, &rest);
 	split(m, rest, end, &middle, behind);
-	drop(m, middle);
+	*before = join(m, *before, drop(m, middle, stamp));
 }
 
 void hs_mappings_map(struct hs_mappings *m, uint64_t start, uint64_t length,
-		     uint32_t stack)
+		     uint32_t stack, uint64_t stamp)
 {
-	uint64_t end = end_of(start, length);
+	struct hs_mapping range = {start, end_of(start, length), stamp, stack};
 	uint32_t before = 0, behind = 0;
-	if (start == end)
+	if (start == range.end)
 		return;
-	clear(m, start, end, &before, &behind);
-	uint32_t fresh = new_node(m, start, end, stack);
-	m->root = join(m, join(m, before, fresh), behind);
+	clear(m, start, range.end, UINT64_MAX, &before, &behind);
+	m->root = join(m, join(m, before, new_node(m, range)), behind);
 	m->totals.peak_bytes = HS_MAX(m->totals.peak_bytes, m->totals.bytes);
 }
 
-void hs_mappings_unmap(struct hs_mappings *m, uint64_t start, uint64_t length)
+void hs_mappings_unmap(struct hs_mappings *m, uint64_t start, uint64_t length,
+		       uint64_t stamp)
 {
 	uint64_t end = end_of(start, length);
 	uint32_t before = 0, behind = 0;
 	if (start == end)
 		return;
-	clear(m, start, end, &before, &behind);
+	clear(m, start, end, stamp, &before, &behind);
 	m->root = join(m, before, behind);
+}
+
+void hs_mappings_resume(struct hs_mappings *m, uint64_t calls, uint64_t peak_bytes)
+{
+	m->totals.calls = calls;
+	m->totals.peak_bytes = HS_MAX(m->totals.peak_bytes, peak_bytes);
 }
 
 void hs_mappings_call(struct hs_mappings *m)

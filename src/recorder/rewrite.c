@@ -132,13 +132,13 @@ static void put_state(struct rewriting *w)
 
 static void put_mapped(struct rewriting *w)
 {
-	struct hs_mapped_sums sums;
 	if (!w->c->n_mappings)
 		return;
-	hs_mapped_replay(w->c, &sums);
-	hs_mapped_encode(&sums, &w->record);
+	struct hs_mappings *m = hs_mappings_new();
+	hs_mapped_apply(m, w->c->mappings, w->c->n_mappings);
+	hs_mapped_encode(m, &w->record);
+	hs_mappings_free(m);
 	put_record(w, HS_WIRE_MAPPED);
-	free(sums.rows);
 }
 
 static void put_log(struct rewriting *w)

@@ -172,7 +172,11 @@ static void folded_file(const char *name, bool with_mappings)
 		3,  0x500000 + 7 * 112, 112, 112, 100,      100,   100,  17, 17,
 		17, 2 * 4242,           0,   0,   2 * 1017, 2 * 1, 2 * 1};
 	const uint64_t peak[] = {1019, 10, 1000, /* one row: */ 1, 17, 10, 1000};
-	const uint64_t mapped[] = {3, 0xc000, 0x10000, /* one row: */ 1, 1, 0xc000};
+	const uint64_t mapped[] = {3,        0x10000, /* three rows: */ 3,
+				   0x700000, 0x4000,  1,
+				   1022,     0x2000,  0x6000,
+				   1,        1022,    0x14000,
+				   0x2000,   1,       1025};
 	const uint64_t thread[] = {0, 4242, 0, 0};
 	const uint64_t stack[] = {1, 0, 0, 0, 2, 2 * 0x401010, 2 * 0x1010};
 	struct cap cap;
