@@ -73,6 +73,12 @@ struct hs_format {
 	struct hs_error *(*read)(struct hs_cursor *in, struct hs_builder *builder);
 
 	/*
+	 * Read goes from the beginning to the end, once: IN may be a window
+	 * that moves through a file of any size (src/cursor.h).
+	 */
+	bool streams;
+
+	/*
 	 * Open FD as an address space.  Borrows FD; the image keeps its own
 	 * mapping, so FD may be closed as soon as this returns.
 	 */

@@ -28,6 +28,10 @@ struct hs_file {
 HS_MUST_USE struct hs_error *hs_file_open(const char *path, uint64_t max_unpacked,
 					  struct hs_file *ret);
 
+/* As hs_file_open(), yet only a descriptor of the file as it is. */
+HS_MUST_USE struct hs_error *hs_file_open_plain(const char *path, int *fd_ret,
+						size_t *size_ret);
+
 /*
  * Unpack the SIZE bytes at DATA, which stay the caller's.  Bytes that are not
  * packed are an error; otherwise as above.

@@ -5,10 +5,8 @@
 
 #include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include "formats/format.h"
 #include "src/build.h"
@@ -19,6 +17,7 @@
 #include "src/log.h"
 #include "src/names.h"
 #include "src/out.h"
+#include "src/source.h"
 
 #define CAPTURE_SUFFIX ".hsnap"
 
@@ -90,20 +89,18 @@ static void set_identity(struct hs_builder *b, const char *id,
 		process->source = hs_build_cstring(b, format->name);
 }
 
-/* Read FILE as FORMAT. */
-static struct hs_error *read_profile(const struct hs_file *file, const char *path,
-				     const char *id, const struct hs_format *format,
+static struct hs_error *read_profile(struct hs_cursor *bytes, const char *id,
+				     const struct hs_format *format,
+				     const struct hs_source *source,
 				     struct hs_profile **ret)
 {
 	struct hs_builder *b = hs_build_new();
-	struct hs_cursor bytes = hs_cursor(file->data, file->size, path);
-	bytes.truncated = file->truncated;
-	struct hs_error *err = format->read(&bytes, b);
+	struct hs_error *err = format->read(bytes, b);
 	if (err) {
 		hs_build_free(b);
 		return err;
 	}
-	if (file->truncated) {
+	if (bytes->truncated || hs_source_truncated(source)) {
 		hs_build_process(b)->complete = false;
 		hs_build_warn(b,
 			      "the compressed file ends early; read as far as it goes");
@@ -113,30 +110,57 @@ static struct hs_error *read_profile(const struct hs_file *file, const char *pat
 	return NULL;
 }
 
-static struct hs_error *read_file(struct hs_inputs *in, const char *path,
-				  struct hs_input *input)
+/* Formats that jump to and fro need all of the file at once. */
+static struct hs_error *read_whole(const char *path, const char *id,
+				   const struct hs_format *format,
+				   const struct hs_source *source,
+				   struct hs_profile **ret)
 {
 	struct hs_file file;
 	struct hs_error *err = hs_file_open(path, 0, &file);
 	if (err)
 		return err;
-	enum hs_match match;
-	const struct hs_format *format =
-		hs_format_guess(file.data, file.size, hs_base_name(path), &match);
-	if (!file.size) {
-		err = hs_error("%s is empty: nothing was recorded, or the disk was full; "
-			       "record again",
-			       path);
-	} else if (!format || !format->read) {
-		err = not_known(path);
-	} else {
-		input->id = unique_id(in, path);
-		hs_progress_task("reading %s", input->id);
-		err = read_profile(&file, path, input->id, format, &input->profile);
-		if (err)
-			free(HS_TAKE(input->id));
-	}
+	struct hs_cursor bytes = hs_cursor(file.data, file.size, path);
+	bytes.truncated = file.truncated;
+	err = read_profile(&bytes, id, format, source, ret);
 	hs_file_close(&file);
+	return err;
+}
+
+static struct hs_error *read_source(struct hs_inputs *in, const char *path,
+				    struct hs_source *source, struct hs_input *input)
+{
+	enum hs_match match;
+	struct hs_cursor *bytes = hs_source_cursor(source);
+	const struct hs_format *format = hs_format_guess(bytes->pos, hs_cur_left(bytes),
+							 hs_base_name(path), &match);
+	if (!hs_cur_left(bytes))
+		return hs_error(
+			"%s is empty: nothing was recorded, or the disk was full; "
+			"record again",
+			path);
+	if (!format || !format->read)
+		return not_known(path);
+	input->id = unique_id(in, path);
+	hs_progress_task("reading %s", input->id);
+	struct hs_error *err =
+		format->streams
+			? read_profile(bytes, input->id, format, source, &input->profile)
+			: read_whole(path, input->id, format, source, &input->profile);
+	if (err)
+		free(HS_TAKE(input->id));
+	return err;
+}
+
+static struct hs_error *read_file(struct hs_inputs *in, const char *path,
+				  struct hs_input *input)
+{
+	struct hs_source *source;
+	struct hs_error *err = hs_source_open(path, &source);
+	if (err)
+		return err;
+	err = read_source(in, path, source, input);
+	hs_source_close(source);
 	return err;
 }
 
@@ -175,22 +199,23 @@ static int compare_names(const struct dirent **a, const struct dirent **b)
 }
 
 /*
- * Is PATH, found in a directory, an input?  By its name, or by its first bytes;
- * nothing is unpacked to see.  What else lies there is passed over in silence.
+ * Is PATH, found in a directory, an input?  By its name, or by its first bytes.
+ * What else lies there is passed over in silence.
  */
 static bool is_wanted(const char *path)
 {
-	uint8_t head[HS_PROBE_SIZE];
 	enum hs_match match = HS_MATCH_NO;
 	if (capture_suffix(path))
 		return true;
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-	if (fd < 0)
-		return false;
-	ssize_t n = read(fd, head, sizeof(head));
-	close(fd);
-	if (n > 0)
-		hs_format_guess(head, (size_t)n, hs_base_name(path), &match);
+	struct hs_source *source;
+	struct hs_error *err = hs_source_open(path, &source);
+	if (!err) {
+		const struct hs_cursor *bytes = hs_source_cursor(source);
+		hs_format_guess(bytes->pos, hs_cur_left(bytes), hs_base_name(path),
+				&match);
+		hs_source_close(source);
+	}
+	hs_error_free(err);
 	return match >= HS_MATCH_LIKELY;
 }
 
