@@ -33,6 +33,7 @@
 
 struct hs_builder;
 struct hs_cursor;
+struct hs_file;
 struct hs_image;
 struct hs_out;
 struct hs_report;
@@ -79,10 +80,11 @@ struct hs_format {
 	bool streams;
 
 	/*
-	 * Open FD as an address space.  Borrows FD; the image keeps its own
-	 * mapping, so FD may be closed as soon as this returns.
+	 * Open FILE as an address space.  On success the image owns FILE's
+	 * bytes and *FILE is empty.  One that was cut off is a success, with
+	 * `complete` false and warnings.
 	 */
-	struct hs_error *(*image)(int fd, struct hs_image **ret);
+	struct hs_error *(*image)(struct hs_file *file, struct hs_image **ret);
 
 	/*
 	 * Write REPORT.  Same report, same bytes: no clock, no locale, no

@@ -56,6 +56,12 @@ static void put_number(struct json *j, const char *key, uint64_t value)
 	hs_printf(j->out, "%llu", (unsigned long long)value);
 }
 
+static void put_address(struct json *j, const char *key, uint64_t address)
+{
+	put_key(j, key);
+	hs_printf(j->out, "\"0x%llx\"", (unsigned long long)address);
+}
+
 static void put_bool(struct json *j, const char *key, bool value)
 {
 	put_key(j, key);
@@ -115,6 +121,10 @@ static void put_frame(struct json *j, const struct hs_profile *p,
 		put_known(j, "build_id", hs_string(p, m->build_id));
 		put_number(j, "offset", f->offset);
 	}
+	if (!f->module.i && f->offset)
+		put_address(j, "address", f->offset);
+	if (f->how != HS_FRAME_BY_TABLES)
+		put_text(j, "how", hs_frame_how_name(f->how));
 	put_bool(j, "inlined", f->inlined);
 	end(j, '}');
 }
@@ -353,6 +363,63 @@ static void put_leaks(struct json *j, const struct hs_report *report)
 	free(rests);
 }
 
+/* The first target that died: with several cores, each thread says whose it is. */
+static void put_crash(struct json *j, const struct hs_report *report)
+{
+	size_t i = 0;
+	while (i < report->n_targets && !(report->targets[i].has & HS_HAS_CRASH))
+		i++;
+	if (i == report->n_targets)
+		return;
+	const struct hs_profile *p = report->targets[i].profile;
+	const struct hs_crash *c = &p->process.crash;
+	char name[HS_SIGNAL_SIZE];
+	hs_signal_name(p->process.signal, name);
+	hs_puts(j->out, ",\n ");
+	j->begun = false;
+	begin(j, "crash", '{');
+	put_text(j, "process", hs_string(p, p->process.id));
+	put_text(j, "signal", name);
+	put_known(j, "code", hs_string(p, c->code));
+	put_known(j, "meaning", hs_string(p, c->meaning));
+	if (c->has_address)
+		put_address(j, "address", c->address);
+	if (c->thread.i)
+		put_number(j, "thread", p->threads[c->thread.i].tid);
+	put_known(j, "message", hs_string(p, c->message));
+	end(j, '}');
+}
+
+static void put_thread(struct json *j, const struct hs_profile *p,
+		       const struct hs_thread_info *t)
+{
+	put_line(j);
+	begin(j, NULL, '{');
+	put_text(j, "process", hs_string(p, p->process.id));
+	put_number(j, "tid", t->tid);
+	put_known(j, "name", hs_string(p, t->name));
+	put_stack(j, p, t->stack);
+	end(j, '}');
+}
+
+/* Absent where no source has stacks of threads. */
+static void put_threads(struct json *j, const struct hs_report *report)
+{
+	bool begun = false;
+	for (size_t i = 0; i < report->n_targets; i++) {
+		const struct hs_profile *p = report->targets[i].profile;
+		if (!(p->has & HS_HAS_STACKS))
+			continue;
+		if (!begun)
+			begin_lines(j, "threads");
+		begun = true;
+		for (uint32_t k = 1; k < p->n_threads; k++)
+			put_thread(j, p, &p->threads[k]);
+	}
+	if (begun)
+		end_lines(j);
+}
+
 static void json_write(const struct hs_report *report, struct hs_out *out)
 {
 	struct json j = {.out = out};
@@ -370,6 +437,8 @@ static void json_write(const struct hs_report *report, struct hs_out *out)
 		if (f->type == HS_FINDING_HOTSPOT)
 			put_hotspot(&j, f);
 	end_lines(&j);
+	put_crash(&j, report);
+	put_threads(&j, report);
 	hs_puts(out, "\n}\n");
 }
 

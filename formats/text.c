@@ -201,9 +201,22 @@ static void put_hotspots_by(const struct hs_text *t, enum hs_hotspot_by by, unsi
 
 /* ---- whole processes ---- */
 
+/* A core or a live process: no history, but threads. */
+static void put_image(const struct hs_text *t)
+{
+	hs_text_program(t);
+	hs_text_crash(t);
+	hs_text_warnings(t);
+	hs_text_threads(t);
+}
+
 static void put_one(const struct hs_text *t)
 {
 	unsigned top = t->report->top;
+	if (t->p->has & HS_HAS_STACKS) {
+		put_image(t);
+		return;
+	}
 	hs_text_program(t);
 	hs_text_recorded(t);
 	hs_text_live_and_peak(t);
@@ -225,6 +238,10 @@ static void put_brief(const struct hs_text *t)
 	hs_text_label(t, "process");
 	hs_put_plain(t->out, hs_string(t->p, t->p->process.id));
 	hs_putc(t->out, '\n');
+	if (t->p->has & HS_HAS_STACKS) {
+		put_image(t);
+		return;
+	}
 	hs_text_live_and_peak(t);
 	hs_text_traffic(t);
 	hs_text_quality(t);
@@ -302,11 +319,21 @@ static void put_many(struct hs_text *t)
 	free(order);
 }
 
+/* Is there a recording among the targets, or only cores and live processes? */
+static bool has_history(const struct hs_report *report)
+{
+	for (size_t i = 0; i < report->n_targets; i++)
+		if (!(report->targets[i].has & HS_HAS_STACKS))
+			return true;
+	return false;
+}
+
 static void text_write(const struct hs_report *report, struct hs_out *out)
 {
 	struct hs_text t = {.out = out, .report = report};
 	hs_text_paint(&t, HS_TEXT_BOLD);
-	hs_puts(out, "heapsnap " PACKAGE_VERSION " leak summary  ");
+	hs_puts(out, "heapsnap " PACKAGE_VERSION);
+	hs_puts(out, has_history(report) ? " leak summary  " : " threads  ");
 	hs_put_plain(out, report->title ? report->title : "");
 	hs_text_unpaint(&t);
 	hs_putc(out, '\n');

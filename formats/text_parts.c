@@ -75,14 +75,21 @@ static void put_place(const struct hs_text *t, const struct hs_frame_info *f)
 		if (f->line)
 			hs_printf(t->out, ":%u", f->line);
 	}
-	if (!f->module.i)
-		return;
 	hs_text_paint(t, HS_TEXT_DIM);
-	hs_puts(t->out, "  ");
-	hs_put_plain(t->out, hs_text_path(t, t->p->modules[f->module.i].path));
-	hs_printf(t->out, "+0x%llx", (unsigned long long)f->offset);
+	if (f->module.i || f->offset)
+		hs_puts(t->out, "  ");
+	if (f->module.i) {
+		hs_put_plain(t->out, hs_text_path(t, t->p->modules[f->module.i].path));
+		hs_putc(t->out, '+');
+	}
+	if (f->module.i || f->offset)
+		hs_printf(t->out, "0x%llx", (unsigned long long)f->offset);
 	if (f->inlined)
 		hs_puts(t->out, " (inlined)");
+	if (f->how == HS_FRAME_BY_POINTER)
+		hs_puts(t->out, " (by frame pointer)");
+	if (f->how == HS_FRAME_BY_SCAN)
+		hs_puts(t->out, " (?: found on the stack)");
 	hs_text_unpaint(t);
 }
 
@@ -102,6 +109,15 @@ static void put_function(const struct hs_text *t, const struct hs_frame_info *f,
 	}
 }
 
+void hs_text_frame(const struct hs_text *t, char mark, size_t number,
+		   const struct hs_frame_info *f)
+{
+	hs_printf(t->out, "  %c #%-3zu ", mark, number);
+	put_function(t, f, 28);
+	put_place(t, f);
+	hs_putc(t->out, '\n');
+}
+
 void hs_text_stack(const struct hs_text *t, const struct hs_finding *finding)
 {
 	bool all = t->report->details;
@@ -114,10 +130,7 @@ void hs_text_stack(const struct hs_text *t, const struct hs_finding *finding)
 		const struct hs_frame_info *f = &t->p->frames[frames[i].i];
 		if (!all && i != finding->culprit && hs_frame_is_library(t->p, frames[i]))
 			continue;
-		hs_printf(t->out, "  %c #%-3zu ", i == finding->culprit ? '*' : ' ', i);
-		put_function(t, f, 28);
-		put_place(t, f);
-		hs_putc(t->out, '\n');
+		hs_text_frame(t, i == finding->culprit ? '*' : ' ', i, f);
 		rows++;
 	}
 	free(frames);

@@ -48,9 +48,18 @@ void hs_text_traffic(const struct hs_text *t);
 void hs_text_mapped(const struct hs_text *t);
 void hs_text_rss(const struct hs_text *t);
 void hs_text_quality(const struct hs_text *t);
+void hs_text_warnings(const struct hs_text *t);
 
 /* A stack from the culprit outward, a few lines; with --details all of it. */
 void hs_text_stack(const struct hs_text *t, const struct hs_finding *finding);
+
+/* Frame NUMBER of a stack, on a line of its own; MARK stands in front. */
+void hs_text_frame(const struct hs_text *t, char mark, size_t number,
+		   const struct hs_frame_info *f);
+
+/* Of a core or a live process: why it died, and where its threads were. */
+void hs_text_crash(const struct hs_text *t);
+void hs_text_threads(const struct hs_text *t);
 
 /* The culprit and who called it, on what is left of a line. */
 void hs_text_culprit(const struct hs_text *t, const struct hs_finding *finding);

@@ -172,6 +172,11 @@ void hs_text_quality(const struct hs_text *t)
 	put_naming(t);
 	hs_printf(t->out, "lost events %llu", (unsigned long long)i->lost_events);
 	hs_puts(t->out, i->complete ? "\n" : "; recording incomplete\n");
+	hs_text_warnings(t);
+}
+
+void hs_text_warnings(const struct hs_text *t)
+{
 	uint32_t shown = t->report->details ? t->p->n_warnings
 					    : HS_MIN(t->p->n_warnings, MAX_WARNINGS);
 	for (uint32_t w = 0; w < shown; w++) {

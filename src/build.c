@@ -156,11 +156,18 @@ void hs_build_thread_name(struct hs_builder *b, hs_thread thread, hs_str name)
 	b->threads.at[thread.i].name = name;
 }
 
+void hs_build_thread_stack(struct hs_builder *b, hs_thread thread, hs_stack stack)
+{
+	assert(thread.i && thread.i < b->threads.n && stack.i < b->stacks.n);
+	b->has |= HS_HAS_STACKS;
+	b->threads.at[thread.i].stack = stack;
+}
+
 static uint64_t hash_frame(uint64_t salt, const struct hs_frame_info *f)
 {
-	const uint64_t fields[] = {f->module.i,   f->offset,  f->function_start,
-				   f->function.i, f->file.i,  f->line,
-				   f->inlined,    f->caller.i};
+	const uint64_t fields[] = {
+		f->module.i, f->offset,  f->function_start, f->function.i, f->file.i,
+		f->line,     f->inlined, f->caller.i,       f->exact,      f->how};
 	return hs_hash_bytes(salt, fields, sizeof(fields));
 }
 
@@ -169,7 +176,7 @@ static bool same_frame(const struct hs_frame_info *a, const struct hs_frame_info
 	return a->module.i == b->module.i && a->offset == b->offset &&
 	       a->function_start == b->function_start && a->function.i == b->function.i &&
 	       a->file.i == b->file.i && a->line == b->line && a->inlined == b->inlined &&
-	       a->caller.i == b->caller.i;
+	       a->caller.i == b->caller.i && a->exact == b->exact && a->how == b->how;
 }
 
 hs_frame hs_build_named_frame(struct hs_builder *b, const struct hs_frame_info *info)

@@ -37,6 +37,7 @@ hs_str hs_build_cstring(struct hs_builder *b, const char *s); /* NULL is "" */
 hs_module hs_build_module(struct hs_builder *b, const struct hs_module_info *info);
 hs_thread hs_build_thread(struct hs_builder *b, uint32_t tid, hs_str name);
 void hs_build_thread_name(struct hs_builder *b, hs_thread thread, hs_str name);
+void hs_build_thread_stack(struct hs_builder *b, hs_thread thread, hs_stack stack);
 
 /* Interned: the same arguments give the same id. */
 hs_frame hs_build_location(struct hs_builder *b, hs_module module, uint64_t offset);

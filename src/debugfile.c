@@ -207,16 +207,30 @@ static bool try_exes(struct search *s, struct hs_elf_file *ret)
 	return false;
 }
 
+/* Since distributions merged /usr, /lib/x and /usr/lib/x are one file. */
+static char *other_name(const char *path)
+{
+	if (strncmp(path, "/usr/", 5) == 0)
+		return hs_xstrdup(path + 4);
+	return path[0] == '/' ? hs_xasprintf("/usr%s", path) : hs_xstrdup(path);
+}
+
+static bool try_below(struct search *s, const char *root, const char *path,
+		      struct hs_elf_file *ret)
+{
+	HS_CLEANUP(hs_freep) char *below = hs_xasprintf("%s/%s", root, path);
+	return try_main(s, below, false, ret);
+}
+
 static bool try_sysroots(struct search *s, struct hs_elf_file *ret)
 {
 	const char *const *roots = s->options->sysroots;
-	for (; roots && *roots; roots++) {
-		HS_CLEANUP(hs_freep) char *below = hs_xasprintf("%s/%s", *roots, s->path);
-		HS_CLEANUP(hs_freep)
-		char *base = hs_xasprintf("%s/%s", *roots, base_name(s->path));
-		if (try_main(s, below, false, ret) || try_main(s, base, false, ret))
+	HS_CLEANUP(hs_freep) char *other = other_name(s->path);
+	for (; roots && *roots; roots++)
+		if (try_below(s, *roots, s->path, ret) ||
+		    try_below(s, *roots, other, ret) ||
+		    try_below(s, *roots, base_name(s->path), ret))
 			return true;
-	}
 	return false;
 }
 

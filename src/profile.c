@@ -38,8 +38,10 @@ static void check_names(const struct hs_profile *p)
 		assert(p->strings[i]);
 	for (uint32_t i = 0; i < p->n_warnings; i++)
 		assert(p->warnings[i]);
-	for (uint32_t i = 0; i < p->n_threads; i++)
+	for (uint32_t i = 0; i < p->n_threads; i++) {
 		check_string(p, p->threads[i].name);
+		assert(p->threads[i].stack.i < p->n_stacks);
+	}
 	for (uint32_t i = 0; i < p->n_modules; i++) {
 		check_string(p, p->modules[i].path);
 		check_string(p, p->modules[i].build_id);
@@ -50,14 +52,17 @@ static void check_names(const struct hs_profile *p)
 static void check_process(const struct hs_profile *p)
 {
 	const struct hs_process_info *process = &p->process;
-	const hs_str strings[] = {process->id,        process->parent,   process->name,
-				  process->exe,       process->build_id, process->source,
-				  process->version,   process->system,   process->uid,
-				  process->parent_uid};
+	const hs_str strings[] = {
+		process->id,           process->parent,     process->name,
+		process->exe,          process->build_id,   process->source,
+		process->version,      process->system,     process->uid,
+		process->parent_uid,   process->crash.code, process->crash.meaning,
+		process->crash.message};
 	for (size_t i = 0; i < HS_COUNT(strings); i++)
 		check_string(p, strings[i]);
 	for (uint32_t i = 0; i < process->n_argv; i++)
 		check_string(p, process->argv[i]);
+	assert(process->crash.thread.i < p->n_threads);
 }
 
 /* Every chain of callers ends: walk each frame once, marking the way. */

@@ -34,6 +34,8 @@ enum hs_has {
 	HS_HAS_THREADS = 1 << 8,
 	HS_HAS_PID = 1 << 9,
 	HS_HAS_MMAP = 1 << 10,
+	HS_HAS_STACKS = 1 << 11, /* where each thread was */
+	HS_HAS_CRASH = 1 << 12,
 };
 
 enum hs_end {
@@ -43,6 +45,16 @@ enum hs_end {
 	HS_END_KILLED, /* SIGKILL */
 	HS_END_EXEC,
 	HS_END_RUNNING,
+};
+
+/* Why a process died, by its core. */
+struct hs_crash {
+	hs_str code;      /* "SEGV_MAPERR", or "" where the kernel did not say */
+	hs_str meaning;   /* of the code, in words; or "" */
+	hs_str message;   /* what the C library said before abort(), or "" */
+	uint64_t address; /* what was accessed, if has_address */
+	bool has_address;
+	hs_thread thread; /* which one died */
 };
 
 struct hs_process_info {
@@ -59,14 +71,16 @@ struct hs_process_info {
 	uint64_t start_ns, end_ns; /* since the epoch */
 	enum hs_end end;
 	int code, signal;
-	bool complete;        /* false: cut off or damaged; `warnings` says how */
-	bool forked;          /* older blocks belong to the parent */
-	uint64_t lost_events; /* never hide this */
+	struct hs_crash crash; /* if HS_HAS_CRASH */
+	bool complete;         /* false: cut off or damaged; `warnings` says how */
+	bool forked;           /* older blocks belong to the parent */
+	uint64_t lost_events;  /* never hide this */
 };
 
 struct hs_thread_info {
 	uint32_t tid;
 	hs_str name;
+	hs_stack stack; /* if HS_HAS_STACKS; none: nothing could be read */
 };
 
 struct hs_module_info {
@@ -77,11 +91,20 @@ struct hs_module_info {
 		epoch; /* which of the objects that were mapped here, one after another */
 };
 
+/* How a stack got to a frame from the one that it called. */
+enum hs_frame_how {
+	HS_FRAME_BY_TABLES,  /* the compiler's unwind tables: certain */
+	HS_FRAME_BY_POINTER, /* the frame pointer: certain if the code keeps one */
+	HS_FRAME_BY_SCAN,    /* a word on the stack that looks like a return address */
+};
+
 /* A place in code.  Inlined calls chain through `caller`. */
 struct hs_frame_info {
 	hs_module module;
-	uint64_t offset; /* return address in terms of the ELF file, so that runs compare
-			  */
+	uint64_t offset; /* return address in terms of the ELF file, so that runs
+			    compare; without a module, the address itself */
+	bool exact;      /* not a return address, but where the thread was */
+	enum hs_frame_how how;
 	uint64_t function_start; /* ELF address where the function starts, or 0 */
 	hs_str function, file;   /* "" while unknown */
 	uint32_t line;

@@ -50,6 +50,16 @@ const char *hs_end_name(enum hs_end end)
 	return names[end];
 }
 
+const char *hs_frame_how_name(enum hs_frame_how how)
+{
+	static const char *const names[] = {
+		[HS_FRAME_BY_TABLES] = "tables",
+		[HS_FRAME_BY_POINTER] = "frame_pointer",
+		[HS_FRAME_BY_SCAN] = "scan",
+	};
+	return names[how];
+}
+
 void hs_put_end(struct hs_out *out, const struct hs_process_info *process)
 {
 	char name[HS_SIGNAL_SIZE];

@@ -37,6 +37,9 @@ void hs_signal_name(int number, char ret[HS_SIGNAL_SIZE]);
 /* Word of interface.md: "exit", "signal" ... */
 const char *hs_end_name(enum hs_end end);
 
+/* Word of doc/json.md: "tables", "frame_pointer", "scan". */
+const char *hs_frame_how_name(enum hs_frame_how how);
+
 /* "exit status 3", "died of SIGSEGV", "still running" ... */
 void hs_put_end(struct hs_out *out, const struct hs_process_info *process);
 

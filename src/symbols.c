@@ -362,7 +362,7 @@ static size_t list_jobs(const struct hs_profile *p, struct job **ret)
 		/* The call before the return address, not what follows it. */
 		*hs_array_add(&jobs) = (struct job){.module = first[f->module.i],
 						    .frame = {i},
-						    .address = f->offset - 1};
+						    .address = f->offset - !f->exact};
 	}
 	if (jobs.n)
 		qsort(jobs.at, jobs.n, sizeof(*jobs.at), compare_jobs);

@@ -320,3 +320,34 @@ const char *hs_symtab_find_plt(const struct hs_symtab *table, uint64_t address,
 	const char *name = find_relocation(elf, got);
 	return is_name(name) ? name : NULL;
 }
+
+/* -- Variables ----------------------------------------------------------------- */
+
+static bool find_object(Elf *elf, const char *name, uint64_t *address_ret)
+{
+	GElf_Shdr header;
+	GElf_Sym sym;
+	for (Elf_Scn *s = NULL; elf && (s = elf_nextscn(elf, s)) != NULL;) {
+		if (!gelf_getshdr(s, &header) ||
+		    (header.sh_type != SHT_DYNSYM && header.sh_type != SHT_SYMTAB))
+			continue;
+		Elf_Data *data = elf_getdata(s, NULL);
+		for (int i = 0; data && gelf_getsym(data, i, &sym); i++) {
+			const char *found = elf_strptr(elf, header.sh_link, sym.st_name);
+			if (found && sym.st_shndx != SHN_UNDEF &&
+			    GELF_ST_TYPE(sym.st_info) == STT_OBJECT &&
+			    strcmp(found, name) == 0) {
+				*address_ret = sym.st_value;
+				return true;
+			}
+		}
+	}
+	return false;
+}
+
+bool hs_symtab_find_object(const struct hs_debugfile *file, const char *name,
+			   uint64_t *address_ret)
+{
+	return find_object(file->main.elf, name, address_ret) ||
+	       find_object(file->debug.elf, name, address_ret);
+}

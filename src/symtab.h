@@ -53,4 +53,8 @@ const char *hs_symtab_find_plt(const struct hs_symtab *table, uint64_t address,
  */
 uint64_t hs_symtab_find_start(const struct hs_symtab *table, uint64_t address);
 
+/* The ELF address of the variable NAME, which the dynamic symbols tell, too. */
+bool hs_symtab_find_object(const struct hs_debugfile *file, const char *name,
+			   uint64_t *address_ret);
+
 #endif /* HS_SYMTAB_H */

@@ -1,16 +1,20 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * A target: everything that is known of one process, bundled.  Profiles now;
- * images, heaps and graphs join it as they come.  Just holds what it is given.
+ * A target: everything that is known of one process, bundled.  Profiles and
+ * images now; heaps and graphs join it as they come.  Just holds what it is
+ * given.
  */
 #ifndef HS_TARGET_H
 #define HS_TARGET_H
 
 #include "src/profile.h"
 
+struct hs_image;
+
 struct hs_target {
 	const struct hs_profile *profile; /* or NULL */
+	const struct hs_image *image;     /* of a core or a live process, or NULL */
 	uint32_t has;                     /* the profile's bits */
 };
 

@@ -295,7 +295,8 @@ void invented_report(struct hs_profile *const *profiles, size_t n, const char *t
 	struct hs_target *targets = hs_xcalloc(n + 1, sizeof(*targets));
 	struct hs_findings *findings = hs_findings_new();
 	for (size_t i = 0; i < n; i++) {
-		targets[i] = (struct hs_target){profiles[i], profiles[i]->has};
+		targets[i] = (struct hs_target){.profile = profiles[i],
+						.has = profiles[i]->has};
 		for (const struct hs_analyzer *const *a = hs_analyzers; *a; a++)
 			if (((*a)->needs & targets[i].has) == (*a)->needs)
 				(*a)->run(&targets[i], findings);
