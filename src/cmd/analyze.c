@@ -11,6 +11,7 @@
 #include "src/cmd/options.h"
 #include "src/cmd/pipeline.h"
 #include "src/cmd/progress.h"
+#include "src/cmd/symbolfiles.h"
 #include "src/log.h"
 #include "src/out.h"
 
@@ -55,7 +56,8 @@ struct strings {
 };
 
 struct request {
-	struct strings paths, exes, sysroots, debug_dirs;
+	struct strings paths;
+	struct hs_symbolfiles files;
 	const char *dir;                /* -o */
 	const char *html, *json, *text; /* single outputs */
 	enum hs_color_choice color;
@@ -112,13 +114,13 @@ static void read_option(struct hs_options *o, int id, struct request *r)
 					 o->value);
 		break;
 	case OPT_EXE:
-		hs_array_push(&r->exes, o->value);
+		hs_array_push(&r->files.exes, o->value);
 		break;
 	case OPT_SYSROOT:
-		hs_array_push(&r->sysroots, o->value);
+		hs_array_push(&r->files.sysroots, o->value);
 		break;
 	case OPT_DEBUG_DIR:
-		hs_array_push(&r->debug_dirs, o->value);
+		hs_array_push(&r->files.debug_dirs, o->value);
 		break;
 	case OPT_QUIET:
 		r->quiet = true;
@@ -213,9 +215,9 @@ static int analyze(struct request *r)
 {
 	struct hs_pipeline *p;
 	const struct hs_pipeline_options how = {
-		.exes = r->exes.at,
-		.sysroots = r->sysroots.at,
-		.debug_dirs = r->debug_dirs.at,
+		.exes = r->files.exes.at,
+		.sysroots = r->files.sysroots.at,
+		.debug_dirs = r->files.debug_dirs.at,
 		.top = r->top,
 		.details = r->details,
 	};
@@ -230,21 +232,6 @@ static int analyze(struct request *r)
 	return status;
 }
 
-/* A mistyped folder would otherwise only show as frames without names. */
-static void warn_of_unusable(const char *option, const struct strings *list,
-			     bool wants_folder)
-{
-	for (size_t i = 0; i < list->n; i++) {
-		struct stat st;
-		if (stat(list->at[i], &st) < 0)
-			hs_log_warning("%s %s is ignored: %s", option, list->at[i],
-				       strerror(errno));
-		else if (S_ISDIR(st.st_mode) != wants_folder)
-			hs_log_warning("%s %s is ignored: it is %s directory", option,
-				       list->at[i], wants_folder ? "no" : "a");
-	}
-}
-
 static int analyze_run(const struct hs_command *self, int argc, char **argv)
 {
 	struct request r = {0};
@@ -252,16 +239,12 @@ static int analyze_run(const struct hs_command *self, int argc, char **argv)
 	for (int id; (id = hs_options_next(&o)) != HS_OPTION_END;)
 		read_option(&o, id, &r);
 	check_request(&o, &r);
-	warn_of_unusable("--exe", &r.exes, false);
-	warn_of_unusable("--sysroot", &r.sysroots, true);
-	warn_of_unusable("--debug-dir", &r.debug_dirs, true);
-	struct strings *lists[] = {&r.paths, &r.exes, &r.sysroots, &r.debug_dirs};
-	for (size_t i = 0; i < HS_COUNT(lists); i++)
-		hs_array_push(lists[i], NULL);
+	hs_symbolfiles_finish(&r.files);
+	hs_array_push(&r.paths, NULL);
 	r.paths.n--; /* the NULL is behind the end */
 	int status = o.stop ? o.status : analyze(&r);
-	for (size_t i = 0; i < HS_COUNT(lists); i++)
-		hs_array_free(lists[i]);
+	hs_array_free(&r.paths);
+	hs_symbolfiles_deinit(&r.files);
 	return status;
 }
 

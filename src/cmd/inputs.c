@@ -10,10 +10,13 @@
 
 #include "formats/format.h"
 #include "src/build.h"
+#include "src/cmd/images.h"
 #include "src/cmd/output.h"
 #include "src/cmd/progress.h"
 #include "src/cursor.h"
 #include "src/file.h"
+#include "src/image.h"
+#include "src/imagefiles.h"
 #include "src/log.h"
 #include "src/names.h"
 #include "src/out.h"
@@ -67,7 +70,7 @@ static struct hs_error *not_known(const char *path)
 	struct hs_out names;
 	hs_out_init(&names, -1);
 	for (const struct hs_format *const *f = hs_formats; *f; f++)
-		if ((*f)->read)
+		if ((*f)->read || (*f)->image)
 			hs_printf(&names, "%s%s", names.n ? ", " : "", (*f)->name);
 	char *list = hs_out_take(&names, NULL);
 	struct hs_error *err =
@@ -127,6 +130,23 @@ static struct hs_error *read_whole(const char *path, const char *id,
 	return err;
 }
 
+static struct hs_error *read_image(const struct hs_inputs *in, const char *path,
+				   const struct hs_format *format, struct hs_input *input)
+{
+	struct hs_file file;
+	struct hs_error *err = hs_file_open(path, 0, &file);
+	if (err)
+		return err;
+	err = format->image(&file, &input->image);
+	hs_file_close(&file); /* which the image has, if there is one */
+	if (err)
+		return hs_error_in(err, "%s", path);
+	input->files = hs_imagefiles_new(input->image, in->symbols);
+	input->profile =
+		hs_image_profile(input->image, input->files, input->id, format->name);
+	return NULL;
+}
+
 static struct hs_error *read_source(struct hs_inputs *in, const char *path,
 				    struct hs_source *source, struct hs_input *input)
 {
@@ -139,12 +159,13 @@ static struct hs_error *read_source(struct hs_inputs *in, const char *path,
 			"%s is empty: nothing was recorded, or the disk was full; "
 			"record again",
 			path);
-	if (!format || !format->read)
+	if (!format || (!format->read && !format->image))
 		return not_known(path);
 	input->id = unique_id(in, path);
 	hs_progress_task("reading %s", input->id);
 	struct hs_error *err =
-		format->streams
+		format->image ? read_image(in, path, format, input)
+		: format->streams
 			? read_profile(bytes, input->id, format, source, &input->profile)
 			: read_whole(path, input->id, format, source, &input->profile);
 	if (err)
@@ -282,6 +303,8 @@ void hs_inputs_deinit(struct hs_inputs *in)
 {
 	for (size_t i = 0; i < in->list.n; i++) {
 		hs_profile_free(in->list.at[i].profile);
+		hs_image_free(in->list.at[i].image);
+		hs_imagefiles_free(in->list.at[i].files); /* IMAGE's memory lies there */
 		free(in->list.at[i].path);
 		free(in->list.at[i].id);
 	}

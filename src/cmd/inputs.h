@@ -12,16 +12,23 @@
 #include "src/array.h"
 #include "src/profile.h"
 
+struct hs_image;
+struct hs_imagefiles;
+struct hs_symbol_options;
+
 struct hs_input {
 	char *path;
 	char *id; /* of the process; unique among the inputs */
 	dev_t dev;
 	ino_t ino;
 	struct hs_profile *profile; /* not yet symbolized */
+	struct hs_image *image;     /* of a core; or NULL */
+	struct hs_imagefiles *files;
 };
 
 struct hs_inputs {
-	HS_ARRAY(struct hs_input) list; /* those that could be read */
+	const struct hs_symbol_options *symbols; /* where files of modules lie */
+	HS_ARRAY(struct hs_input) list;          /* those that could be read */
 	HS_ARRAY(struct hs_error *) errors;
 };
 

@@ -18,6 +18,7 @@
 
 struct hs_pipeline {
 	struct hs_pipeline_options options;
+	struct hs_symbol_options symbols;
 	struct hs_inputs inputs;
 	HS_ARRAY(struct hs_target) targets;
 	struct hs_findings *findings;
@@ -60,18 +61,11 @@ static void link_parents(struct hs_pipeline *p)
 
 static void name_frames(struct hs_pipeline *p)
 {
-	const struct hs_symbol_options options = {
-		.exes = p->options.exes,
-		.sysroots = p->options.sysroots,
-		.debug_dirs = p->options.debug_dirs,
-		.cache = hs_symbol_cache_new(),
-		.progress = hs_progress,
-	};
 	for (size_t i = 0; i < p->inputs.list.n; i++) {
 		hs_progress_task("naming frames of %s", p->inputs.list.at[i].id);
-		hs_symbolize(p->inputs.list.at[i].profile, &options);
+		hs_symbolize(p->inputs.list.at[i].profile, &p->symbols);
 	}
-	hs_symbol_cache_free(options.cache);
+	hs_symbol_cache_free(HS_TAKE(p->symbols.cache));
 }
 
 static struct hs_findings *analyze(const struct hs_target *targets, size_t n)
@@ -104,6 +98,14 @@ struct hs_error *hs_pipeline_open(const char *const *paths,
 {
 	struct hs_pipeline *p = hs_xcalloc(1, sizeof(*p));
 	p->options = *options;
+	p->symbols = (struct hs_symbol_options){
+		.exes = options->exes,
+		.sysroots = options->sysroots,
+		.debug_dirs = options->debug_dirs,
+		.cache = hs_symbol_cache_new(),
+		.progress = hs_progress,
+	};
+	p->inputs.symbols = &p->symbols;
 	for (const char *const *path = paths; *path; path++)
 		hs_inputs_add(&p->inputs, *path);
 	struct hs_error *err = hs_inputs_settle(&p->inputs);
@@ -116,8 +118,10 @@ struct hs_error *hs_pipeline_open(const char *const *paths,
 	for (size_t i = 0; i < p->inputs.list.n; i++) {
 		const struct hs_profile *profile = p->inputs.list.at[i].profile;
 		warn_of_loss(&p->inputs.list.at[i]);
-		hs_array_push(&p->targets, ((struct hs_target){.profile = profile,
-							       .has = profile->has}));
+		hs_array_push(&p->targets,
+			      ((struct hs_target){.profile = profile,
+						  .image = p->inputs.list.at[i].image,
+						  .has = profile->has}));
 	}
 	hs_progress_task("analyzing");
 	p->findings = analyze(p->targets.at, p->targets.n);
@@ -141,6 +145,7 @@ void hs_pipeline_free(struct hs_pipeline *p)
 		return;
 	hs_findings_free(p->findings); /* points into the profiles */
 	hs_inputs_deinit(&p->inputs);
+	hs_symbol_cache_free(p->symbols.cache);
 	hs_array_free(&p->targets);
 	free(p->title);
 	free(p);

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: MIT */
+
+/* From an image to a profile: identity, stacks, crash. */
+#include "src/cmd/images.h"
+
+#include "src/build.h"
+#include "src/crash.h"
+#include "src/image.h"
+#include "src/unwind.h"
+
+static void tell_process(const struct hs_image *image, struct hs_builder *b)
+{
+	struct hs_process_info *process = hs_build_process(b);
+	process->name = hs_build_cstring(b, image->name);
+	process->pid = image->pid;
+	process->ppid = image->ppid;
+	process->complete = image->complete;
+	process->end = image->live ? HS_END_RUNNING : HS_END_UNKNOWN;
+	if (image->pid)
+		hs_build_has(b, HS_HAS_PID);
+	for (size_t i = 0; i < image->modules.n; i++)
+		if (image->modules.at[i].executable) {
+			const struct hs_image_module *m = &image->modules.at[i];
+			process->exe = hs_build_cstring(b, m->path);
+			process->build_id = hs_build_cstring(b, m->build_id);
+		}
+	for (size_t i = 0; i < image->warnings.n; i++)
+		hs_build_warn(b, "%s", image->warnings.at[i]);
+}
+
+struct hs_profile *hs_image_profile(struct hs_image *image, struct hs_imagefiles *files,
+				    const char *id, const char *source)
+{
+	struct hs_builder *b = hs_build_new();
+	struct hs_process_info *process = hs_build_process(b);
+	tell_process(image, b);
+	process->id = hs_build_cstring(b, id);
+	process->source = hs_build_cstring(b, source);
+	if (!process->name.i)
+		process->name = process->id;
+	hs_unwind(image, files, b);
+	hs_crash_tell(image, files, b);
+	return hs_build_seal(b);
+}
