@@ -16,38 +16,26 @@
 #include "src/capture.h"
 #include "src/cursor.h"
 #include "src/fold.h"
-#include "src/hash.h"
+#include "src/folding.h"
 #include "src/mapped.h"
 #include "src/segment.h"
-
-/* A site on its way into the builder, from whichever source. */
-struct row {
-	uint32_t stack, kind; /* raw id, enum hs_wire_kind */
-	struct hs_site site;
-};
 
 struct reading {
 	struct hs_builder *b;
 	struct hs_capture *c;
-	bool folded; /* the recorder has folded the log */
+	const struct hs_folding *f;
 
 	hs_thread *threads; /* by the capture's index */
 	hs_module *modules;
-	struct hs_map thread_of; /* tid -> index */
 	/* Nodes as stacks, 0 while not needed; below a mark in stacks that were cut. */
 	hs_stack *plain, *cut;
 	hs_stack cut_mark;
 	uint64_t undefined_stacks, unknown_kinds;
 
-	HS_ARRAY(struct row) rows;
-	struct hs_map row_of;  /* (stack, kind) -> index */
+	struct hs_site *sites; /* by the fold's index */
 	struct hs_totals peak; /* peak_ns and unmatched frees */
-	uint64_t last_stamp;
 	bool rss;
 };
-
-/* Events looked ahead, so that the slot of a block is there when it is needed. */
-#define AHEAD ((size_t)12)
 
 static hs_str string_of(struct hs_builder *b, struct hs_capture_text t)
 {
@@ -90,83 +78,6 @@ static bool kind_of(uint32_t wire, enum hs_alloc_kind *ret)
 	return true;
 }
 
-/* Snapshots while events are folded. */
-static void take_snapshot(struct reading *r, struct hs_fold *fold,
-			  const struct hs_capture_snapshot *s)
-{
-	const struct hs_fold_totals *t = hs_fold_totals(fold);
-	const struct hs_snapshot snapshot = {.time_ns = s->time_ns,
-					     .heap_bytes = t->live_bytes,
-					     .heap_blocks = t->live_blocks,
-					     .peak_bytes = hs_fold_take_high_water(fold),
-					     .allocs = t->allocs,
-					     .rss_bytes = s->rss,
-					     .anon_bytes = s->anon,
-					     .file_bytes = s->file,
-					     .shmem_bytes = s->shmem};
-	r->rss |= s->rss != 0;
-	hs_build_snapshot(r->b, &snapshot, true);
-}
-
-static void fold_event(struct reading *r, struct hs_fold *fold,
-		       const struct hs_capture_event *e)
-{
-	switch (e->kind) {
-	case HS_WIRE_MALLOC:
-	case HS_WIRE_CALLOC:
-	case HS_WIRE_ALIGNED:
-	case HS_WIRE_REALLOC:
-	case HS_WIRE_NEW:
-	case HS_WIRE_NEW_ARRAY:
-		hs_fold_alloc(fold, e->thread, e->kind, e->stack, e->addr, e->size,
-			      e->stamp);
-		break;
-	case HS_WIRE_FREE:
-	case HS_WIRE_DELETE:
-	case HS_WIRE_DELETE_ARRAY:
-		hs_fold_dealloc(fold, e->addr);
-		break;
-	case HS_WIRE_RELEASE:
-		hs_fold_release(fold, e->thread, e->addr);
-		break;
-	case HS_WIRE_RETAIN:
-		hs_fold_retain(fold, e->thread);
-		break;
-	case HS_CAPTURE_SNAPSHOT:
-		take_snapshot(r, fold, &r->c->snapshots[e->stack]);
-		break;
-	default:
-		break;
-	}
-}
-
-/* Read all events; also completes the capture's tables. */
-static void read_events(struct reading *r, struct hs_fold *fold)
-{
-	const struct hs_capture_event *events;
-	for (size_t n; (n = hs_capture_next(r->c, &events));) {
-		for (size_t i = 0; i < n && !r->folded; i++) {
-			if (i + AHEAD < n)
-				hs_fold_prefetch(fold, events[i + AHEAD].addr);
-			fold_event(r, fold, &events[i]);
-		}
-		r->last_stamp = events[n - 1].stamp;
-	}
-}
-
-static struct row *row_at(struct reading *r, uint32_t stack, uint32_t kind)
-{
-	bool fresh;
-	uint32_t *i = hs_map_put(&r->row_of, (uint64_t)kind << 32 | stack, &fresh);
-	if (fresh) {
-		*i = (uint32_t)r->rows.n;
-		struct row *row = hs_array_add(&r->rows);
-		row->stack = stack;
-		row->kind = kind;
-	}
-	return &r->rows.at[*i];
-}
-
 static void read_modules(struct reading *r)
 {
 	const struct hs_capture *c = r->c;
@@ -194,14 +105,7 @@ static void read_threads(struct reading *r)
 	for (size_t i = 0; i < c->n_threads; i++) {
 		const struct hs_capture_thread *t = &c->threads[i];
 		r->threads[i] = hs_build_thread(r->b, t->tid, string_of(r->b, t->name));
-		*hs_map_put(&r->thread_of, t->tid, NULL) = (uint32_t)i;
 	}
-}
-
-static hs_thread thread_with(const struct reading *r, uint64_t tid)
-{
-	const uint32_t *i = tid <= UINT32_MAX ? hs_map_get(&r->thread_of, tid) : NULL;
-	return i ? r->threads[*i] : (hs_thread){0};
 }
 
 static hs_frame frame_of(const struct reading *r, const struct hs_capture_node *node)
@@ -257,215 +161,117 @@ static hs_stack stack_with(struct reading *r, uint32_t id)
 	return stack_of_node(r, r->plain, (hs_stack){0}, s->node);
 }
 
-static void add_live(struct reading *r, const struct row *row,
-		     const struct hs_live *block)
+static struct hs_site site_of(struct reading *r, const struct hs_fold_site *s)
 {
-	enum hs_alloc_kind kind;
-	if (kind_of(row->kind, &kind))
-		hs_build_live(r->b, row->site.stack, kind, block);
+	struct hs_site site = {.stack = stack_with(r, s->stack),
+			       .allocs = s->allocs,
+			       .frees = s->frees,
+			       .bytes = s->bytes,
+			       .temporaries = s->temporaries,
+			       .live_blocks = s->live_blocks,
+			       .live_bytes = s->live_bytes,
+			       .peak_blocks = s->peak_blocks,
+			       .peak_bytes = s->peak_bytes};
+	if (s->thread != HS_FOLD_MANY)
+		site.thread = r->threads[s->thread];
+	return site;
 }
 
-static void add_rows(struct reading *r)
+static void add_sites(struct reading *r)
 {
-	for (size_t i = 0; i < r->rows.n; i++) {
-		struct row *row = &r->rows.at[i];
-		row->site.stack = stack_with(r, row->stack);
-		if (kind_of(row->kind, &row->site.kind))
-			hs_build_site(r->b, &row->site);
+	size_t n;
+	const struct hs_fold_site *sites = hs_fold_sites(r->f->fold, &n);
+	r->sites = hs_xcalloc(n, sizeof(*r->sites));
+	for (size_t i = 0; i < n; i++) {
+		r->sites[i] = site_of(r, &sites[i]);
+		if (kind_of(sites[i].kind, &r->sites[i].kind))
+			hs_build_site(r->b, &r->sites[i]);
 		else
 			r->unknown_kinds++;
 	}
 }
 
-/* What the fold found, into the builder. */
-static void add_fold(struct reading *r, struct hs_fold *fold)
+static void add_live(struct reading *r)
 {
-	size_t n_sites, n_live;
-	hs_fold_settle(fold);
-	const struct hs_fold_site *sites = hs_fold_sites(fold, &n_sites);
-	for (size_t i = 0; i < n_sites; i++) {
-		const struct hs_fold_site *s = &sites[i];
-		hs_array_push(&r->rows,
-			      ((struct row){.stack = s->stack,
-					    .kind = s->kind,
-					    .site = {.allocs = s->allocs,
-						     .frees = s->frees,
-						     .bytes = s->bytes,
-						     .temporaries = s->temporaries,
-						     .live_blocks = s->live_blocks,
-						     .live_bytes = s->live_bytes,
-						     .peak_blocks = s->peak_blocks,
-						     .peak_bytes = s->peak_bytes}}));
-		if (s->thread != HS_FOLD_MANY)
-			r->rows.at[i].site.thread = r->threads[s->thread];
-	}
-	add_rows(r);
-	struct hs_fold_block *live HS_CLEANUP(hs_freep) = hs_fold_live(fold, &n_live);
-	for (size_t i = 0; i < n_live; i++) {
+	size_t n, n_sites;
+	struct hs_fold_block *live HS_CLEANUP(hs_freep) = hs_fold_live(r->f->fold, &n);
+	const struct hs_fold_site *sites = hs_fold_sites(r->f->fold, &n_sites);
+	for (size_t i = 0; i < n; i++) {
 		const struct hs_live block = {.addr = live[i].addr,
 					      .size = live[i].size,
 					      .born_ns =
 						      hs_capture_time(r->c, live[i].born),
 					      .thread = r->threads[live[i].thread]};
-		add_live(r, &r->rows.at[live[i].site], &block);
+		enum hs_alloc_kind kind;
+		if (kind_of(sites[live[i].site].kind, &kind))
+			hs_build_live(r->b, r->sites[live[i].site].stack, kind, &block);
 	}
-	const struct hs_fold_totals *t = hs_fold_totals(fold);
+}
+
+static void add_snapshot(struct reading *r, const struct hs_segment *s, uint64_t allocs)
+{
+	const struct hs_snapshot snapshot = {.time_ns = s->time_ns,
+					     .heap_bytes = s->live_bytes,
+					     .heap_blocks = s->live_blocks,
+					     .peak_bytes = s->peak_bytes,
+					     .allocs = allocs,
+					     .rss_bytes = s->rss,
+					     .anon_bytes = s->anon,
+					     .file_bytes = s->file,
+					     .shmem_bytes = s->shmem};
+	if (!(s->flags & HS_SEGMENT_SNAPSHOT))
+		return;
+	r->rss |= s->rss != 0;
+	hs_build_snapshot(r->b, &snapshot, true);
+}
+
+static void add_segments(struct reading *r)
+{
+	uint64_t allocs = 0;
+	for (size_t i = 0; i < r->f->n_segments; i++) {
+		struct hs_cursor in =
+			hs_cursor(r->f->segments[i].at, r->f->segments[i].n, NULL);
+		struct hs_segment s;
+		struct hs_error *err = hs_segment_decode(&in, &s);
+		if (err) {
+			hs_error_free(err);
+			continue; /* counted as damaged when it was folded */
+		}
+		for (size_t k = 0; k < s.n_sites; k++)
+			allocs += s.sites[k].allocs;
+		add_snapshot(r, &s, allocs);
+		free((void *)(uintptr_t)s.sites);
+	}
+}
+
+static void add_mappings(struct reading *r)
+{
+	const struct hs_mapped *t = hs_mappings_totals(r->f->mappings);
+	const struct hs_mmap_totals totals = {
+		.mapped_bytes = t->bytes, .peak_bytes = t->peak_bytes, .calls = t->calls};
+	if (r->f->has_mappings)
+		hs_build_mmap(r->b, &totals);
+}
+
+/* What the fold found, into the builder. */
+static void add_fold(struct reading *r)
+{
+	const struct hs_fold_totals *t = hs_fold_totals(r->f->fold);
+	add_sites(r);
+	add_live(r);
+	add_segments(r);
 	r->peak.unmatched_frees = t->unmatched_frees;
 	r->peak.peak_ns = hs_capture_time(r->c, t->peak_time);
-	hs_build_has(r->b, HS_HAS_TOTALS | HS_HAS_TEMPORARIES | HS_HAS_LIVE |
-				   HS_HAS_LIVE_BLOCKS | HS_HAS_PEAK);
+	hs_build_has(r->b,
+		     (r->f->has_totals ? HS_HAS_TOTALS | HS_HAS_TEMPORARIES : 0) |
+			     (r->f->has_live ? HS_HAS_LIVE | HS_HAS_LIVE_BLOCKS : 0) |
+			     (r->f->has_peak ? HS_HAS_PEAK : 0));
 	if (t->overlaps)
 		hs_build_warn(
 			r->b,
 			"%llu allocations returned an address that was still in use: "
 			"that many frees are missing from the recording.",
 			(unsigned long long)t->overlaps);
-}
-
-static struct hs_error *add_segment(struct reading *r, struct hs_cursor *in,
-				    uint64_t *allocs)
-{
-	struct hs_segment s;
-	struct hs_error *err = hs_segment_decode(in, &s);
-	if (err)
-		return err;
-	for (size_t i = 0; i < s.n_sites; i++) {
-		const struct hs_segment_site *change = &s.sites[i];
-		struct hs_site *site = &row_at(r, change->stack, change->kind)->site;
-		site->allocs += change->allocs;
-		site->bytes += change->bytes;
-		site->frees += (uint64_t)change->frees;
-		site->temporaries += (uint64_t)change->temporaries;
-		site->thread = thread_with(r, change->thread - 1);
-		*allocs += change->allocs;
-	}
-	const struct hs_snapshot snapshot = {.time_ns = s.time_ns,
-					     .heap_bytes = s.live_bytes,
-					     .heap_blocks = s.live_blocks,
-					     .peak_bytes = s.peak_bytes,
-					     .allocs = *allocs,
-					     .rss_bytes = s.rss,
-					     .anon_bytes = s.anon,
-					     .file_bytes = s.file,
-					     .shmem_bytes = s.shmem};
-	if (s.flags & HS_SEGMENT_SNAPSHOT) {
-		r->rss |= s.rss != 0;
-		hs_build_snapshot(r->b, &snapshot, true);
-	}
-	r->peak.unmatched_frees += (uint64_t)s.unmatched_frees;
-	r->last_stamp = s.to_stamp;
-	hs_build_has(r->b, HS_HAS_TOTALS | HS_HAS_TEMPORARIES);
-	free((void *)(uintptr_t)s.sites);
-	return NULL;
-}
-
-static struct hs_error *add_peak(struct reading *r, struct hs_cursor *in)
-{
-	struct hs_peak p;
-	struct hs_error *err = hs_peak_decode(in, &p);
-	if (err)
-		return err;
-	for (size_t i = 0; i < p.n; i++) {
-		struct row *row = row_at(r, p.rows[i].stack, p.rows[i].kind);
-		row->site.peak_blocks += p.rows[i].blocks;
-		row->site.peak_bytes += p.rows[i].bytes;
-	}
-	r->peak.peak_ns = hs_capture_time(r->c, p.stamp);
-	hs_build_has(r->b, HS_HAS_PEAK);
-	free(p.rows);
-	return NULL;
-}
-
-static void add_mapped(struct reading *r, const struct hs_mappings *m)
-{
-	const struct hs_mapped *t = hs_mappings_totals(m);
-	const struct hs_mmap_totals totals = {
-		.mapped_bytes = t->bytes, .peak_bytes = t->peak_bytes, .calls = t->calls};
-	hs_build_mmap(r->b, &totals);
-}
-
-static struct hs_error *add_mapped_record(struct reading *r, struct hs_cursor *in)
-{
-	struct hs_mappings *m = hs_mappings_new();
-	struct hs_error *err = hs_mapped_decode(in, m);
-	if (!err)
-		add_mapped(r, m);
-	hs_mappings_free(m);
-	return err;
-}
-
-static void add_mappings(struct reading *r)
-{
-	if (!r->c->n_mappings)
-		return;
-	struct hs_mappings *m = hs_mappings_new();
-	hs_mapped_apply(m, r->c->mappings, r->c->n_mappings);
-	add_mapped(r, m);
-	hs_mappings_free(m);
-}
-
-/* One LIVE_SET record, decoded. */
-struct live_set {
-	struct hs_live_row *rows;
-	size_t n;
-};
-
-/* Count live blocks at their sites; they themselves are added by add_live_set(). */
-static struct hs_error *count_live_set(struct reading *r, struct hs_cursor *in,
-				       struct live_set *set)
-{
-	struct hs_error *err = hs_live_set_decode(in, &set->rows, &set->n);
-	if (err)
-		return err;
-	for (size_t i = 0; i < set->n; i++) {
-		const struct hs_live_row *block = &set->rows[i];
-		struct hs_site *site = &row_at(r, block->stack, block->kind)->site;
-		site->live_blocks++;
-		site->live_bytes += block->size;
-	}
-	hs_build_has(r->b, HS_HAS_LIVE | HS_HAS_LIVE_BLOCKS);
-	return NULL;
-}
-
-static void add_live_set(struct reading *r, const struct live_set *set)
-{
-	for (size_t i = 0; i < set->n; i++) {
-		const struct hs_live_row *row = &set->rows[i];
-		const struct hs_live block = {.addr = row->addr,
-					      .size = row->size,
-					      .born_ns = hs_capture_time(r->c, row->born),
-					      .thread = thread_with(r, row->tid)};
-		add_live(r, row_at(r, row->stack, row->kind), &block);
-	}
-}
-
-/* What the recorder has folded, into the builder. */
-static void add_folded(struct reading *r)
-{
-	HS_ARRAY(struct live_set) sets = {0};
-	uint64_t allocs = 0;
-	for (size_t i = 0; i < r->c->n_records; i++) {
-		const struct hs_capture_record *record = &r->c->records[i];
-		struct hs_cursor in =
-			hs_cursor(record->payload.at, record->payload.n, NULL);
-		struct hs_error *err = NULL;
-		if (record->tag == HS_WIRE_SEGMENT)
-			err = add_segment(r, &in, &allocs);
-		else if (record->tag == HS_WIRE_PEAK)
-			err = add_peak(r, &in);
-		else if (record->tag == HS_WIRE_LIVE_SET)
-			err = count_live_set(r, &in, hs_array_add(&sets));
-		else if (record->tag == HS_WIRE_MAPPED)
-			err = add_mapped_record(r, &in);
-		r->c->loss.damaged_records += err != NULL;
-		hs_error_free(err);
-	}
-	add_rows(r);
-	for (size_t i = 0; i < sets.n; i++) {
-		add_live_set(r, &sets.at[i]);
-		free(sets.at[i].rows);
-	}
-	hs_array_free(&sets);
 }
 
 static void read_arguments(struct reading *r)
@@ -556,7 +362,7 @@ static void read_end(struct reading *r)
 		p->end = HS_END_EXIT;
 		p->code = h->exit_code;
 	}
-	p->end_ns = c->ended ? c->end_ns : hs_capture_time(c, r->last_stamp);
+	p->end_ns = c->ended ? c->end_ns : hs_capture_time(c, r->f->last_stamp);
 }
 
 #define COUNT(n) (unsigned long long)(n), (n) == 1 ? "" : "s"
@@ -600,40 +406,24 @@ static void say_what_is_missing(struct reading *r)
 			      COUNT(r->undefined_stacks));
 }
 
-static bool has_folded_records(const struct hs_capture *c)
-{
-	for (size_t i = 0; i < c->n_records; i++)
-		if (c->records[i].tag != HS_WIRE_MAPS)
-			return true;
-	return false;
-}
-
-static void add_log(struct reading *r, struct hs_fold *fold)
-{
-	add_fold(r, fold);
-	add_mappings(r);
-}
-
 static void read_capture(struct reading *r, const char *file_name)
 {
-	struct hs_fold *fold = hs_fold_new();
-	r->folded = has_folded_records(r->c);
-	read_events(r, fold);
+	struct hs_folding *f = hs_folding_run(r->c, true);
+	r->f = f;
+	r->c->loss.damaged_records += f->damaged;
 	read_identity(r, file_name);
 	read_modules(r);
 	read_threads(r);
 	r->plain = hs_xcalloc(r->c->n_nodes, sizeof(*r->plain));
 	r->cut = hs_xcalloc(r->c->n_nodes, sizeof(*r->cut));
-	if (r->folded)
-		add_folded(r);
-	else
-		add_log(r, fold);
+	add_fold(r);
+	add_mappings(r);
 	hs_build_totals(r->b, &r->peak);
 	if (r->rss)
 		hs_build_has(r->b, HS_HAS_RSS);
 	read_end(r);
 	say_what_is_missing(r);
-	hs_fold_free(fold);
+	hs_folding_free(f);
 }
 
 static enum hs_match heapsnap_probe(const uint8_t *data, size_t size)
@@ -652,9 +442,7 @@ static struct hs_error *heapsnap_read(struct hs_cursor *in, struct hs_builder *b
 	free(r.modules);
 	free(r.plain);
 	free(r.cut);
-	hs_array_free(&r.rows);
-	hs_map_deinit(&r.thread_of);
-	hs_map_deinit(&r.row_of);
+	free(r.sites);
 	hs_capture_free(r.c);
 	return NULL;
 }

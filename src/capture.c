@@ -10,36 +10,12 @@
 
 #include <string.h>
 
-#include "src/array.h"
 #include "src/capture_find.h"
+#include "src/capture_reading.h"
 #include "src/cursor.h"
-#include "src/hash.h"
-#include "src/streams.h"
-
-struct capture {
-	struct hs_capture pub; /* first: the two are cast into each other */
-	const uint8_t *data;
-	size_t size;
-
-	HS_ARRAY(struct hs_capture_thread) threads;
-	HS_ARRAY(struct hs_capture_module) modules;
-	HS_ARRAY(struct hs_capture_node) nodes;
-	HS_ARRAY(struct hs_capture_stack) stacks;
-	HS_ARRAY(struct hs_capture_snapshot) snapshots;
-	HS_ARRAY(struct hs_capture_piece) pieces;
-	HS_ARRAY(struct hs_capture_record) records;
-	HS_ARRAY(struct hs_capture_mapping) mappings;
-	HS_ARRAY(struct hs_capture_moment) clock;
-	HS_ARRAY(uint8_t *) copies; /* of chunks that may be used again meanwhile */
-	struct hs_map thread_of;    /* tid -> index */
-
-	struct hs_streams *streams;
-	bool opened;   /* pieces and snapshots are what they are */
-	bool complete; /* all events were read; tables are sorted */
-};
 
 /* Let the public table pointers follow the arrays. */
-static void publish(struct capture *c)
+static void publish(struct hs_reading *c)
 {
 #define TABLE(name) (c->pub.name = c->name.at, c->pub.n_##name = c->name.n)
 	TABLE(threads);
@@ -51,263 +27,23 @@ static void publish(struct capture *c)
 	TABLE(records);
 	TABLE(mappings);
 	TABLE(clock);
+	TABLE(positions);
+	TABLE(lasts);
 #undef TABLE
 }
 
-static uint32_t thread_at(struct capture *c, uint32_t tid)
-{
-	bool fresh;
-	uint32_t *index = hs_map_put(&c->thread_of, tid, &fresh);
-	if (fresh) {
-		*index = (uint32_t)c->threads.n;
-		hs_array_add(&c->threads)->tid = tid;
-	}
-	return *index;
-}
-
-static struct hs_capture_text take_text(struct hs_cursor *in, size_t n)
-{
-	const uint8_t *at = hs_cur_bytes(in, n);
-	return (struct hs_capture_text){at, at ? n : 0};
-}
-
-static struct hs_capture_text take_bytes(struct hs_cursor *in)
-{
-	return take_text(in, hs_cur_count(in, 1));
-}
-
-static struct hs_capture_text rest(struct hs_cursor *in)
-{
-	return take_text(in, hs_cur_left(in));
-}
-
-/* A uleb that has to fit into 32 bits. */
-static uint32_t take_u32(struct hs_cursor *in)
-{
-	uint64_t v = hs_cur_uleb(in);
-	if (v > UINT32_MAX)
-		hs_cur_fail(in);
-	return (uint32_t)v;
-}
-
-static void path_push(struct hs_path *path, uint32_t node)
-{
-	if (path->n == path->room)
-		path->nodes =
-			hs_array_grow_(path->nodes, &path->room, sizeof(*path->nodes));
-	path->nodes[path->n++] = node;
-}
-
-static void read_stack(struct capture *c, struct hs_path *path, struct hs_cursor *in)
-{
-	uint32_t id = take_u32(in);
-	uint32_t epoch = take_u32(in);
-	uint32_t flags = take_u32(in);
-	uint64_t n_shared = hs_cur_uleb(in);
-	size_t n_new = hs_cur_count(in, 1);
-	if (n_shared > path->n || (n_shared && epoch != path->epoch))
-		hs_cur_fail(in);
-	if (hs_cur_failed(in))
-		return;
-	path->n = (size_t)n_shared;
-	path->epoch = epoch;
-	for (size_t i = 0; i < n_new; i++) {
-		uint32_t parent = path->n ? path->nodes[path->n - 1] : 0;
-		uint64_t pc = path->n ? c->nodes.at[parent].pc : 0;
-		pc += (uint64_t)hs_cur_zigzag(in);
-		if (hs_cur_failed(in))
-			return;
-		path_push(path, (uint32_t)c->nodes.n);
-		hs_array_push(&c->nodes, ((struct hs_capture_node){parent, epoch, pc}));
-	}
-	uint32_t node = path->n ? path->nodes[path->n - 1] : 0;
-	hs_array_push(&c->stacks, ((struct hs_capture_stack){id, node, flags}));
-}
-
-static void read_module(struct capture *c, struct hs_cursor *in)
-{
-	struct hs_capture_module m = {.epoch = take_u32(in)};
-	m.start = hs_cur_uleb(in);
-	m.end = hs_cur_uleb(in);
-	m.bias = hs_cur_uleb(in);
-	m.build_id = take_bytes(in);
-	m.path = take_bytes(in);
-	if (m.start > m.end)
-		hs_cur_fail(in);
-	if (!hs_cur_failed(in))
-		hs_array_push(&c->modules, m);
-}
-
-static void read_thread(struct capture *c, struct hs_cursor *in)
-{
-	(void)take_u32(in); /* stream: its chunks tell the tid, too */
-	uint32_t tid = take_u32(in);
-	(void)take_u32(in); /* nesting level */
-	struct hs_capture_text name = take_bytes(in);
-	if (hs_cur_failed(in))
-		return;
-	uint32_t i = thread_at(c, tid);
-	if (name.n)
-		c->threads.at[i].name = name;
-}
-
-static void read_piece(struct capture *c, struct hs_cursor *in)
-{
-	struct hs_capture_piece p = {.stream = take_u32(in)};
-	p.sequence = take_u32(in);
-	p.tid = take_u32(in);
-	p.base_stamp = hs_cur_uleb(in);
-	p.events = rest(in);
-	if (hs_cur_failed(in))
-		return;
-	p.thread = thread_at(c, p.tid);
-	hs_array_push(&c->pieces, p);
-}
-
-static void read_snapshot(struct capture *c, struct hs_cursor *in)
-{
-	struct hs_capture_snapshot s = {.stamp = hs_cur_uleb(in)};
-	s.time_ns = hs_cur_uleb(in);
-	s.rss = hs_cur_uleb(in);
-	s.anon = hs_cur_uleb(in);
-	s.file = hs_cur_uleb(in);
-	s.shmem = hs_cur_uleb(in);
-	if (!hs_cur_failed(in))
-		hs_array_push(&c->snapshots, s);
-}
-
-static void read_mapping(struct capture *c, struct hs_cursor *in)
-{
-	struct hs_capture_mapping m = {.op = take_u32(in)};
-	m.address = hs_cur_uleb(in);
-	m.length = hs_cur_uleb(in);
-	(void)hs_cur_uleb(in); /* protection */
-	(void)hs_cur_uleb(in); /* flags */
-	m.stack = take_u32(in);
-	m.stamp = hs_cur_uleb(in);
-	m.order = c->mappings.n;
-	if (!hs_cur_failed(in))
-		hs_array_push(&c->mappings, m);
-}
-
-/* Each is read where its stream is, which may be before or behind another's. */
-static int by_mapping_stamp(const void *a, const void *b)
-{
-	const struct hs_capture_mapping *x = a, *y = b;
-	if (x->stamp != y->stamp)
-		return x->stamp < y->stamp ? -1 : 1;
-	return x->order < y->order ? -1 : x->order > y->order;
-}
-
-static void read_ended(struct hs_capture *c, struct hs_cursor *in)
-{
-	uint32_t how = take_u32(in);
-	int64_t code = hs_cur_zigzag(in);
-	uint64_t stamp = hs_cur_uleb(in);
-	uint64_t time_ns = hs_cur_uleb(in);
-	if (hs_cur_failed(in))
-		return;
-	c->ended = true;
-	c->end_how = how;
-	c->end_code = code;
-	c->end_stamp = stamp;
-	c->end_ns = time_ns;
-}
-
-/* What one record says; unknown tags say nothing. */
-static void read_payload(struct capture *c, struct hs_path *path, uint64_t tag,
-			 struct hs_cursor *in)
-{
-	struct hs_capture_record *kept;
-	switch (tag) {
-	case HS_WIRE_STACK:
-		read_stack(c, path, in);
-		break;
-	case HS_WIRE_MODULE:
-		read_module(c, in);
-		break;
-	case HS_WIRE_THREAD:
-		read_thread(c, in);
-		break;
-	case HS_WIRE_MAPPING:
-		read_mapping(c, in);
-		break;
-	case HS_WIRE_NAME:
-		c->pub.name = rest(in);
-		break;
-	case HS_WIRE_EXE:
-		c->pub.exe = rest(in);
-		break;
-	case HS_WIRE_ARGV:
-		c->pub.argv = rest(in);
-		break;
-	case HS_WIRE_VERSION_OF:
-		c->pub.version = rest(in);
-		break;
-	case HS_WIRE_SYSTEM:
-		c->pub.system = rest(in);
-		break;
-	case HS_WIRE_PIECE:
-		/* Among events: it would change what is being read. */
-		if (!c->opened)
-			read_piece(c, in);
-		break;
-	case HS_WIRE_SNAPSHOT:
-		if (!c->opened)
-			read_snapshot(c, in);
-		break;
-	case HS_WIRE_ENDED:
-		read_ended(&c->pub, in);
-		break;
-	case HS_WIRE_SEGMENT:
-	case HS_WIRE_LIVE_SET:
-	case HS_WIRE_PEAK:
-	case HS_WIRE_MAPPED:
-	case HS_WIRE_MAPS:
-		kept = hs_array_add(&c->records);
-		kept->tag = tag;
-		kept->payload = rest(in);
-		break;
-	default:
-		break;
-	}
-}
-
-/* Read the record at IN.  Returns its tag. */
-static uint64_t read_record(struct capture *c, struct hs_path *path, struct hs_cursor *in)
-{
-	uint64_t tag = hs_cur_uleb(in);
-	if (tag == HS_WIRE_END_OF_RECORDS || hs_cur_failed(in))
-		return HS_WIRE_END_OF_RECORDS;
-	uint64_t length = hs_cur_uleb(in);
-	if (length > hs_cur_left(in) && tag == HS_WIRE_PIECE && !hs_cur_failed(in)) {
-		/* Cut off: the events up to there are good. */
-		struct hs_cursor cut = hs_cur_sub(in, hs_cur_left(in));
-		read_payload(c, path, tag, &cut);
-		hs_cur_fail(in);
-		return tag;
-	}
-	struct hs_cursor payload = hs_cur_sub(in, length);
-	if (hs_cur_failed(in))
-		return tag;
-	read_payload(c, path, tag, &payload);
-	if (hs_cur_failed(&payload))
-		hs_cur_fail(in);
-	return tag;
-}
-
 static void read_record_among_events(void *context, struct hs_path *path,
-				     struct hs_cursor *in)
+				     struct hs_cursor *in, bool again)
 {
-	if (read_record(context, path, in) == HS_WIRE_END_OF_RECORDS)
+	if (hs_reading_record(context, path, in, again) == HS_WIRE_END_OF_RECORDS)
 		hs_cur_fail(in);
 }
 
-static void read_records(struct capture *c, struct hs_cursor in)
+static void read_records(struct hs_reading *c, struct hs_cursor in)
 {
 	struct hs_path path = {0};
 	while (hs_cur_left(&in))
-		if (read_record(c, &path, &in) == HS_WIRE_END_OF_RECORDS)
+		if (hs_reading_record(c, &path, &in, false) == HS_WIRE_END_OF_RECORDS)
 			break;
 	if (hs_cur_failed(&in))
 		c->pub.loss.damaged_records++;
@@ -320,10 +56,16 @@ struct section {
 	const uint8_t *at;
 	struct hs_cursor payload;
 	uint64_t pages;
+	uint32_t number; /* of struct hs_wire_records */
+};
+
+struct section_list {
+	struct section *at;
+	size_t n, room;
 };
 
 /* The section at byte POS, or false where none begins. */
-static bool section_at(struct capture *c, size_t pos, struct section *s)
+static bool section_at(struct hs_reading *c, size_t pos, struct section *s)
 {
 	size_t left = c->size - pos;
 	if (left < sizeof(s->head))
@@ -347,29 +89,40 @@ static bool section_at(struct capture *c, size_t pos, struct section *s)
 	return true;
 }
 
+/* Does a recorder work on the file, so that parts of it are used again? */
+static bool is_recorded(const struct hs_reading *c)
+{
+	return c->pub.header.state == HS_WIRE_LIVE && c->pub.header.recorder_pid;
+}
+
+static const uint8_t *keep_copy(struct hs_reading *c, const uint8_t *at, size_t n)
+{
+	uint8_t *copy = hs_xmalloc(n);
+	if (n)
+		memcpy(copy, at, n);
+	hs_array_push(&c->copies, copy);
+	return copy;
+}
+
 /*
  * While a recorder drains a live file, a chunk may be emptied and used again
  * at any moment: keep a copy, made only if the chunk stayed the same.  One
  * that did not is by now a PIECE, and those are read after the chunks.
  */
-static bool copy_chunk(struct capture *c, const struct section *s,
+static bool copy_chunk(struct hs_reading *c, const struct section *s,
 		       const struct hs_wire_chunk *chunk, struct hs_capture_piece *p)
 {
 	struct hs_wire_chunk now;
-	if (c->pub.header.state != HS_WIRE_LIVE || !c->pub.header.recorder_pid)
+	if (!is_recorded(c))
 		return true;
-	uint8_t *copy = hs_xmalloc(p->events.n);
-	if (p->events.n)
-		memcpy(copy, p->events.at, p->events.n);
-	p->events.at = copy;
-	hs_array_push(&c->copies, copy);
+	p->events.at = keep_copy(c, p->events.at, p->events.n);
 	__atomic_thread_fence(__ATOMIC_ACQUIRE);
 	memcpy(&now, s->at, sizeof(now));
 	return now.sequence == chunk->sequence && now.stream == chunk->stream &&
 	       now.state != HS_WIRE_CHUNK_FREE;
 }
 
-static void read_chunk(struct capture *c, const struct section *s)
+static void read_chunk(struct hs_reading *c, const struct section *s)
 {
 	struct hs_wire_chunk chunk;
 	if (s->head.header_size < sizeof(chunk) ||
@@ -384,18 +137,33 @@ static void read_chunk(struct capture *c, const struct section *s)
 		.stream = chunk.stream,
 		.sequence = chunk.sequence,
 		.tid = chunk.tid,
-		.thread = thread_at(c, chunk.tid),
+		.thread = hs_reading_thread(c, chunk.tid),
 		.base_stamp = chunk.base_stamp,
 		.events = {s->payload.pos, hs_cur_left(&s->payload)}};
 	if (copy_chunk(c, s, &chunk, &p))
 		hs_array_push(&c->pieces, p);
 }
 
+/* Does what lies in S count?  Fills in its generation and number. */
+static bool counts(const struct hs_reading *c, struct section *s)
+{
+	struct hs_wire_records head = {0};
+	if ((size_t)(s->payload.pos - s->at) >= sizeof(head) &&
+	    s->head.header_size >= sizeof(head))
+		memcpy(&head, s->at, sizeof(head));
+	s->number = head.number;
+	uint32_t generation = c->pub.header.generation;
+	if (s->head.tag == HS_WIRE_CHECKPOINT)
+		return generation && head.generation == generation;
+	return s->head.tag == HS_WIRE_RECORDS && head.generation >= generation &&
+	       head.generation <= c->last_generation;
+}
+
 /* So many holes in a row, where nobody has reserved pages, are the end. */
 #define MOST_HOLES 4096u
 
-/* Read all sections with TAG. */
-static void walk_sections(struct capture *c, uint16_t tag)
+/* Read all chunks, or (without) add the sections of records that count to LIST. */
+static void walk_sections(struct hs_reading *c, struct section_list *list)
 {
 	size_t holes = 0;
 	for (size_t pos = HS_WIRE_PAGE; pos < c->size && holes < MOST_HOLES;) {
@@ -403,16 +171,43 @@ static void walk_sections(struct capture *c, uint16_t tag)
 		bool found = section_at(c, pos, &s);
 		holes = found || pos / HS_WIRE_PAGE < c->pub.header.end_page ? 0
 									     : holes + 1;
-		if (found && s.head.tag == tag) {
-			if (tag == HS_WIRE_EVENTS)
-				read_chunk(c, &s);
-			else
-				read_records(c, s.payload);
-		}
+		if (found && !list && s.head.tag == HS_WIRE_EVENTS)
+			read_chunk(c, &s);
+		if (found && list && counts(c, &s))
+			hs_array_push(list, s);
 		if (s.pages > (c->size - pos) / HS_WIRE_PAGE)
 			break;
 		pos += (size_t)s.pages * HS_WIRE_PAGE;
 	}
+}
+
+/* The checkpoint first; then as they were written. */
+static int by_number(const void *a, const void *b)
+{
+	const struct section *x = a, *y = b;
+	if (x->head.tag != y->head.tag)
+		return x->head.tag == HS_WIRE_CHECKPOINT ? -1 : 1;
+	if (x->number != y->number)
+		return x->number < y->number ? -1 : 1;
+	return (x->at > y->at) - (x->at < y->at);
+}
+
+static void read_sections(struct hs_reading *c)
+{
+	struct section_list list = {0};
+	walk_sections(c, &list);
+	if (list.n)
+		qsort(list.at, list.n, sizeof(*list.at), by_number);
+	for (size_t i = 0; i < list.n; i++) {
+		struct hs_cursor in = list.at[i].payload;
+		size_t n = hs_cur_left(&in);
+		if (is_recorded(c))
+			in = hs_cursor(keep_copy(c, in.pos, n), n, NULL);
+		read_records(c, in);
+	}
+	if (c->pub.header.generation && !c->pub.folded)
+		c->pub.loss.cut = true; /* before its checkpoint */
+	hs_array_free(&list);
 }
 
 static int by_stream(const void *a, const void *b)
@@ -426,27 +221,60 @@ static int by_stream(const void *a, const void *b)
 	return (x->events.n < y->events.n) - (x->events.n > y->events.n);
 }
 
-/* Sort the pieces, keep one of each, count those that are missing between. */
-static void order_pieces(struct capture *c)
+static int by_position(const void *a, const void *b)
 {
-	size_t kept = 0;
+	const struct hs_capture_position *x = a, *y = b;
+	return (x->stream > y->stream) - (x->stream < y->stream);
+}
+
+/*
+ * Up to where STREAM was folded, or NULL.  *I runs over the positions as the
+ * caller runs over the streams.
+ */
+static const struct hs_capture_position *folded_part(const struct hs_reading *c,
+						     uint32_t stream, size_t *i)
+{
+	while (*i < c->positions.n && c->positions.at[*i].stream < stream)
+		++*i;
+	return *i < c->positions.n && c->positions.at[*i].stream == stream
+		       ? &c->positions.at[*i]
+		       : NULL;
+}
+
+/*
+ * Sort the pieces, keep one of each that was not folded, count those that are
+ * missing between.
+ */
+static void order_pieces(struct hs_reading *c)
+{
+	size_t kept = 0, i_folded = 0;
 	if (c->pieces.n)
 		qsort(c->pieces.at, c->pieces.n, sizeof(*c->pieces.at), by_stream);
+	if (c->positions.n)
+		qsort(c->positions.at, c->positions.n, sizeof(*c->positions.at),
+		      by_position);
 	for (size_t i = 0; i < c->pieces.n; i++) {
-		const struct hs_capture_piece *p = &c->pieces.at[i];
+		struct hs_capture_piece *p = &c->pieces.at[i];
 		const struct hs_capture_piece *last =
 			kept ? &c->pieces.at[kept - 1] : NULL;
+		const struct hs_capture_position *folded =
+			folded_part(c, p->stream, &i_folded);
 		bool same_stream = last && last->stream == p->stream;
-		if (same_stream && last->sequence == p->sequence)
+		if ((same_stream && last->sequence == p->sequence) ||
+		    (folded && p->sequence < folded->sequence))
 			continue;
 		uint64_t expected = same_stream ? (uint64_t)last->sequence + 1 : 0;
+		if (!same_stream && folded)
+			expected = folded->sequence + (p->sequence > folded->sequence);
 		c->pub.loss.missing_pieces += p->sequence - expected;
+		if (folded && p->sequence == folded->sequence)
+			p->folded = folded->bytes;
 		c->pieces.at[kept++] = *p;
 	}
 	c->pieces.n = kept;
 }
 
-static void add_moment(struct capture *c, uint64_t stamp, uint64_t time_ns)
+static void add_moment(struct hs_reading *c, uint64_t stamp, uint64_t time_ns)
 {
 	const struct hs_capture_moment *last =
 		c->clock.n ? &c->clock.at[c->clock.n - 1] : NULL;
@@ -456,7 +284,7 @@ static void add_moment(struct capture *c, uint64_t stamp, uint64_t time_ns)
 	hs_array_push(&c->clock, ((struct hs_capture_moment){stamp, time_ns}));
 }
 
-static void tie_clock(struct capture *c)
+static void tie_clock(struct hs_reading *c)
 {
 	add_moment(c, c->pub.header.start_stamp, c->pub.header.start_ns);
 	for (size_t i = 0; i < c->snapshots.n; i++)
@@ -479,7 +307,7 @@ bool hs_capture_probe(const uint8_t *data, size_t size)
 	return size >= n && !memcmp(data, HS_WIRE_MAGIC, n);
 }
 
-static struct hs_error *read_header(struct capture *c, const struct hs_cursor *in)
+static struct hs_error *read_header(struct hs_reading *c, const struct hs_cursor *in)
 {
 	struct hs_wire_header *h = &c->pub.header;
 	if (c->size == 0)
@@ -512,7 +340,7 @@ static struct hs_error *read_header(struct capture *c, const struct hs_cursor *i
  * Is the file shorter than its header says?  In a live file pages may have been
  * reserved that the disk had no room for; then the tracker has counted losses.
  */
-static bool ends_early(const struct capture *c)
+static bool ends_early(const struct hs_reading *c)
 {
 	const struct hs_wire_header *h = &c->pub.header;
 	uint64_t pages = c->size / HS_WIRE_PAGE;
@@ -521,7 +349,7 @@ static bool ends_early(const struct capture *c)
 	return pages < h->end_page && (h->state == HS_WIRE_FINAL || !h->lost_events);
 }
 
-static void read_header_page(struct capture *c)
+static void read_header_page(struct hs_reading *c)
 {
 	size_t end = HS_MIN(c->size, (size_t)HS_WIRE_PAGE);
 	size_t begin = HS_MIN((size_t)c->pub.header.header_size, end);
@@ -530,36 +358,91 @@ static void read_header_page(struct capture *c)
 		c->pub.loss.cut = true;
 }
 
-struct hs_error *hs_capture_open(struct hs_cursor *in, struct hs_capture **ret)
+static struct hs_reading *new_reading(const struct hs_cursor *in)
 {
-	struct capture *c = hs_xcalloc(1, sizeof(*c));
+	struct hs_reading *c = hs_xcalloc(1, sizeof(*c));
 	c->data = in->pos;
 	c->size = hs_cur_left(in);
+	c->last_generation = UINT32_MAX;
+	c->horizon = UINT64_MAX;
+	return c;
+}
+
+static void read_all(struct hs_reading *c)
+{
+	(void)hs_array_add(&c->nodes); /* the root */
+	read_header_page(c);
+	if (!c->without_chunks)
+		walk_sections(c, NULL);
+	read_sections(c);
+	order_pieces(c);
+	if (c->snapshots.n)
+		qsort(c->snapshots.at, c->snapshots.n, sizeof(*c->snapshots.at),
+		      by_stamp);
+	tie_clock(c);
+	c->opened = true;
+}
+
+/* Did the recorder put another checkpoint in place while we read? */
+static bool has_changed(const struct hs_reading *c)
+{
+	const struct hs_wire_header *h = (const void *)c->data;
+	__atomic_thread_fence(__ATOMIC_ACQUIRE);
+	return is_recorded(c) && c->last_generation == UINT32_MAX &&
+	       __atomic_load_n(&h->generation, __ATOMIC_ACQUIRE) !=
+		       c->pub.header.generation;
+}
+
+/* Finish opening C, or free it. */
+static struct hs_error *finish(struct hs_reading *c, struct hs_cursor *in,
+			       struct hs_capture **ret)
+{
 	struct hs_error *err = read_header(c, in);
 	if (err) {
 		hs_capture_free(&c->pub);
 		return err;
 	}
 	c->pub.loss.cut = in->truncated;
-	(void)hs_array_add(&c->nodes); /* the root */
-	read_header_page(c);
-	walk_sections(c, HS_WIRE_EVENTS);
-	walk_sections(c, HS_WIRE_RECORDS);
-	order_pieces(c);
-	if (c->snapshots.n)
-		qsort(c->snapshots.at, c->snapshots.n, sizeof(*c->snapshots.at),
-		      by_stamp);
-	tie_clock(c);
-	hs_cur_skip(in, hs_cur_left(in));
-	c->opened = true;
+	read_all(c);
 	publish(c);
 	*ret = &c->pub;
 	return NULL;
 }
 
+/* A recorder needs longer for a checkpoint than we for reading the file. */
+#define MOST_TRIES 8
+
+struct hs_error *hs_capture_open(struct hs_cursor *in, struct hs_capture **ret)
+{
+	struct hs_error *err;
+	for (int i = 0; i < MOST_TRIES; i++) {
+		struct hs_reading *c = new_reading(in);
+		err = finish(c, in, ret);
+		if (err)
+			return err;
+		if (!has_changed(c)) {
+			hs_cur_skip(in, hs_cur_left(in));
+			return NULL;
+		}
+		hs_capture_free(&c->pub);
+	}
+	return hs_error("its recorder changed it again and again while it was read: try "
+			"again");
+}
+
+struct hs_error *hs_capture_open_until(struct hs_cursor *in, uint32_t last_generation,
+				       uint64_t horizon, struct hs_capture **ret)
+{
+	struct hs_reading *c = new_reading(in);
+	c->without_chunks = true;
+	c->last_generation = last_generation;
+	c->horizon = horizon;
+	return finish(c, in, ret);
+}
+
 void hs_capture_free(struct hs_capture *pub)
 {
-	struct capture *c = (struct capture *)pub;
+	struct hs_reading *c = (struct hs_reading *)pub;
 	if (!c)
 		return;
 	hs_streams_free(c->streams);
@@ -575,26 +458,74 @@ void hs_capture_free(struct hs_capture *pub)
 	hs_array_free(&c->records);
 	hs_array_free(&c->mappings);
 	hs_array_free(&c->clock);
+	hs_array_free(&c->positions);
+	hs_array_free(&c->lasts);
 	hs_map_deinit(&c->thread_of);
 	free(c);
 }
 
+static struct hs_streams *merge(struct hs_reading *c)
+{
+	const struct hs_streams_input input = {
+		.pieces = c->pieces.at,
+		.n_pieces = c->pieces.n,
+		.snapshots = c->snapshots.at,
+		.n_snapshots = c->snapshots.n,
+		.folded = c->pub.folded_stamp,
+		.horizon = c->horizon,
+		.record = read_record_among_events,
+		.context = c,
+		.loss = &c->pub.loss,
+	};
+	return hs_streams_new(&input);
+}
+
+/* Streams of which nothing came since the checkpoint stay where they were. */
+static void update_positions(struct hs_reading *c)
+{
+	struct hs_capture_position now;
+	size_t n = c->positions.n, i_folded = 0;
+	for (size_t i = 0; hs_streams_position(c->streams, i, &now); i++) {
+		while (i_folded < n && c->positions.at[i_folded].stream < now.stream)
+			i_folded++;
+		if (i_folded < n && c->positions.at[i_folded].stream == now.stream)
+			c->positions.at[i_folded] = now;
+		else
+			hs_array_push(&c->positions, now);
+	}
+	if (c->positions.n)
+		qsort(c->positions.at, c->positions.n, sizeof(*c->positions.at),
+		      by_position);
+}
+
+/* Each is read where its stream is, which may be before or behind another's. */
+static int by_mapping_stamp(const void *a, const void *b)
+{
+	const struct hs_capture_mapping *x = a, *y = b;
+	if (x->stamp != y->stamp)
+		return x->stamp < y->stamp ? -1 : 1;
+	return x->order < y->order ? -1 : x->order > y->order;
+}
+
+static void complete(struct hs_reading *c)
+{
+	c->complete = true;
+	c->modules.n = hs_capture_order_modules(c->modules.at, c->modules.n);
+	c->stacks.n = hs_capture_order_stacks(c->stacks.at, c->stacks.n);
+	if (c->mappings.n)
+		qsort(c->mappings.at, c->mappings.n, sizeof(*c->mappings.at),
+		      by_mapping_stamp);
+	update_positions(c);
+}
+
 size_t hs_capture_next(struct hs_capture *pub, const struct hs_capture_event **ret)
 {
-	struct capture *c = (struct capture *)pub;
+	struct hs_reading *c = (struct hs_reading *)pub;
 	if (!c->streams)
-		c->streams = hs_streams_new(c->pieces.at, c->pieces.n, c->snapshots.at,
-					    c->snapshots.n, read_record_among_events, c,
-					    &c->pub.loss);
+		c->streams = merge(c);
 	size_t n = hs_streams_next(c->streams, ret);
-	if (!n && !c->complete) {
-		c->complete = true;
-		c->modules.n = hs_capture_order_modules(c->modules.at, c->modules.n);
-		c->stacks.n = hs_capture_order_stacks(c->stacks.at, c->stacks.n);
-		if (c->mappings.n)
-			qsort(c->mappings.at, c->mappings.n, sizeof(*c->mappings.at),
-			      by_mapping_stamp);
-	}
+	if (!n && !c->complete)
+		complete(c);
 	publish(c);
 	return n;
 }

@@ -89,6 +89,24 @@ struct hs_capture_piece {
 	uint32_t thread; /* index into `threads` */
 	uint64_t base_stamp;
 	struct hs_capture_text events;
+	uint64_t folded; /* so many of its bytes, from the first on, are in the checkpoint
+			  */
+};
+
+/* A place in a stream's log: so many bytes of the events of one of its chunks. */
+struct hs_capture_position {
+	uint32_t stream, sequence;
+	uint64_t bytes;
+};
+
+/* What matters of a thread's last calls before a checkpoint; see fold.h. */
+struct hs_capture_last {
+	uint32_t thread; /* index into `threads` */
+	uint32_t flags;  /* HS_WIRE_LAST_* */
+	uint64_t last;   /* address of its last allocation, or 0 */
+	/* HS_WIRE_LAST_RELEASED: the block. */
+	uint64_t addr, size, born;
+	uint32_t stack, kind, owner; /* owner: index into `threads` */
 };
 
 /* A record that is kept as it is: SEGMENT, LIVE_SET, PEAK, MAPS. */
@@ -114,6 +132,17 @@ struct hs_capture {
 	int64_t end_code;
 	uint64_t end_stamp, end_ns;
 
+	/*
+	 * A checkpoint: `records` tell the state up to folded_stamp, and the log goes
+	 * on from there.  Allocations at live addresses were met, `overlaps` times.
+	 */
+	bool folded;
+	uint64_t folded_stamp, overlaps;
+	const struct hs_capture_last *lasts;
+	/* Up to where the log was folded; in the end: up to where events were given out.
+	 */
+	const struct hs_capture_position *positions;
+
 	const struct hs_capture_thread *threads;
 	const struct hs_capture_module *modules; /* in the end: sorted, no duplicates */
 	const struct hs_capture_node *nodes;
@@ -124,7 +153,7 @@ struct hs_capture {
 	const struct hs_capture_mapping *mappings; /* in the end: by stamp */
 	const struct hs_capture_moment *clock; /* both ascend; the first is the start */
 	size_t n_threads, n_modules, n_nodes, n_stacks, n_snapshots, n_pieces, n_records,
-		n_mappings, n_clock;
+		n_mappings, n_clock, n_positions, n_lasts;
 
 	struct hs_capture_loss loss;
 };
@@ -139,6 +168,15 @@ bool hs_capture_probe(const uint8_t *data, size_t size);
  */
 HS_MUST_USE struct hs_error *hs_capture_open(struct hs_cursor *in,
 					     struct hs_capture **ret);
+/*
+ * As hs_capture_open(), for making a checkpoint of a capture that goes on to grow:
+ * chunks are left out, and so are sections of later generations than
+ * LAST_GENERATION and events and snapshots later than HORIZON, a stamp.
+ */
+HS_MUST_USE struct hs_error *hs_capture_open_until(struct hs_cursor *in,
+						   uint32_t last_generation,
+						   uint64_t horizon,
+						   struct hs_capture **ret);
 void hs_capture_free(struct hs_capture *c); /* accepts NULL */
 
 /*

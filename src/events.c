@@ -140,6 +140,7 @@ enum hs_events_stop hs_events_decode(struct hs_events *events, uint64_t limit,
 						   .thread = e.thread,
 						   .kind = kind};
 		if (e.stamp > limit) {
+			e.later = e.pos - length;
 			stop = HS_EVENTS_LATER;
 			break;
 		}

@@ -14,7 +14,7 @@ struct hs_capture_event;
 
 enum hs_events_stop {
 	HS_EVENTS_FULL,    /* MAX events */
-	HS_EVENTS_LATER,   /* the next event is later than LIMIT; it is in `next` */
+	HS_EVENTS_LATER,   /* the next event is later than LIMIT; it begins at `later` */
 	HS_EVENTS_RECORD,  /* a record begins at `pos`; move `pos` behind it */
 	HS_EVENTS_END,     /* no bytes are left */
 	HS_EVENTS_DAMAGED, /* what comes at `pos` is no event */
@@ -22,6 +22,7 @@ enum hs_events_stop {
 
 struct hs_events {
 	const uint8_t *pos, *end;
+	const uint8_t *later; /* after HS_EVENTS_LATER; `pos` is behind that event */
 	uint64_t size, addr, stamp;
 	uint32_t stack;
 	uint32_t thread;  /* put into each event */

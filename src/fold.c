@@ -13,7 +13,7 @@
  * peak_blocks and peak_bytes; one that has not, has not changed since before
  * that peak was set, so its live figures *are* its share.  Whoever changes a
  * site calls catch_up() first, which turns the second case into the first; a
- * new peak only bumps the number.  hs_fold_settle() catches up for all.
+ * new peak only bumps the number.  hs_fold_catch_up() does so for all.
  */
 #include "src/fold.h"
 
@@ -58,8 +58,9 @@ struct hs_fold {
 	HS_ARRAY(struct thread) threads;
 
 	struct hs_fold_totals totals;
-	uint64_t peak;  /* number of the latest peak */
-	uint64_t water; /* highest live bytes in this interval */
+	uint64_t peak;           /* number of the latest peak */
+	uint64_t water;          /* highest live bytes in this interval */
+	uint64_t restored_bytes; /* of live and released blocks */
 	uint64_t now;
 };
 
@@ -348,6 +349,12 @@ void hs_fold_retain(struct hs_fold *f, uint32_t thread)
 	t->in_flight = NOTHING;
 }
 
+void hs_fold_catch_up(struct hs_fold *f)
+{
+	for (size_t i = 0; i < f->sites.n; i++)
+		catch_up(f, &f->sites.at[i]);
+}
+
 void hs_fold_settle(struct hs_fold *f)
 {
 	for (size_t i = 0; i < f->threads.n; i++) {
@@ -357,8 +364,96 @@ void hs_fold_settle(struct hs_fold *f)
 		undo_release(f, t);
 		t->in_flight = KEPT;
 	}
-	for (size_t i = 0; i < f->sites.n; i++)
-		catch_up(f, &f->sites.at[i]);
+	hs_fold_catch_up(f);
+}
+
+uint32_t hs_fold_restore_site(struct hs_fold *f, const struct hs_fold_site *saved)
+{
+	uint32_t index = site_for(f, saved->thread, saved->kind, saved->stack);
+	struct hs_fold_site *site = &f->sites.at[index];
+	site->allocs += saved->allocs;
+	site->frees += saved->frees;
+	site->bytes += saved->bytes;
+	site->temporaries += saved->temporaries;
+	site->peak_blocks += saved->peak_blocks;
+	site->peak_bytes += saved->peak_bytes;
+	site->thread = saved->thread;
+	f->totals.allocs += saved->allocs;
+	f->totals.frees += saved->frees;
+	f->totals.bytes += saved->bytes;
+	f->totals.temporaries += saved->temporaries;
+	return index;
+}
+
+/* SIZE, cut so that no sum can overflow, as in hs_fold_alloc(). */
+static uint64_t restored_size(struct hs_fold *f, uint64_t size)
+{
+	size = HS_MIN(size, UINT64_MAX - f->restored_bytes);
+	f->restored_bytes += size;
+	f->totals.bytes = HS_MAX(f->totals.bytes, f->restored_bytes);
+	return size;
+}
+
+void hs_fold_restore_block(struct hs_fold *f, const struct hs_fold_block *block)
+{
+	(void)thread_at(f, block->thread);
+	if (find(f, block->addr)->site)
+		return;
+	uint64_t size = restored_size(f, block->size);
+	*slot_for(f, block->addr) = (struct slot){block->addr, size, block->born,
+						  block->site + 1, block->thread};
+	struct hs_fold_site *site = &f->sites.at[block->site];
+	site->live_blocks++;
+	site->live_bytes += size;
+	f->totals.live_blocks++;
+	f->totals.live_bytes += size;
+}
+
+void hs_fold_restore_totals(struct hs_fold *f, const struct hs_fold_totals *totals)
+{
+	f->totals.peak_bytes = totals->peak_bytes;
+	f->totals.peak_blocks = totals->peak_blocks;
+	f->totals.peak_time = totals->peak_time;
+	f->totals.unmatched_frees = totals->unmatched_frees;
+	f->totals.overlaps = totals->overlaps;
+	f->water = f->totals.live_bytes;
+}
+
+bool hs_fold_get_last(const struct hs_fold *f, uint32_t thread, struct hs_fold_last *ret)
+{
+	if (thread >= f->threads.n)
+		return false;
+	const struct thread *t = &f->threads.at[thread];
+	*ret = (struct hs_fold_last){.lives = t->last_lives,
+				     .last = t->last_lives ? t->last : 0,
+				     .released = t->in_flight == RELEASED,
+				     .unknown = t->in_flight == UNKNOWN};
+	if (!ret->released)
+		return true;
+	const struct slot *s = &t->released;
+	ret->was_last = t->was_last;
+	ret->no_later = f->threads.at[s->thread].allocs == t->owner_allocs;
+	ret->block =
+		(struct hs_fold_block){s->addr, s->size, s->born, s->site - 1, s->thread};
+	return true;
+}
+
+void hs_fold_restore_last(struct hs_fold *f, uint32_t thread,
+			  const struct hs_fold_last *last)
+{
+	const struct hs_fold_block *b = &last->block;
+	(void)thread_at(f, last->released ? b->thread : 0);
+	struct thread *t = thread_at(f, thread);
+	t->last_lives = last->lives;
+	t->last = last->last;
+	t->in_flight = last->released ? RELEASED : last->unknown ? UNKNOWN : NOTHING;
+	if (!last->released)
+		return;
+	t->released = (struct slot){b->addr, restored_size(f, b->size), b->born,
+				    b->site + 1, b->thread};
+	t->was_last = last->was_last;
+	/* Counts of allocations begin anew. */
+	t->owner_allocs = last->no_later ? 0 : UINT64_MAX;
 }
 
 const struct hs_fold_totals *hs_fold_totals(const struct hs_fold *f)

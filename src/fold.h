@@ -19,7 +19,7 @@ struct hs_fold_site {
 	uint32_t thread; /* the only one that allocated here, or HS_FOLD_MANY */
 	uint64_t allocs, frees, bytes, temporaries;
 	uint64_t live_blocks, live_bytes;
-	uint64_t peak_blocks, peak_bytes; /* valid after hs_fold_settle() */
+	uint64_t peak_blocks, peak_bytes; /* valid after hs_fold_catch_up() */
 	uint64_t seen_peak; /* the fold's own: number of the peak which these belong to */
 };
 #define HS_FOLD_MANY UINT32_MAX
@@ -34,8 +34,8 @@ struct hs_fold_totals {
 	uint64_t live_blocks, live_bytes;
 	uint64_t peak_blocks, peak_bytes, peak_time;
 	uint64_t unmatched_frees; /* no such block is known */
-	uint64_t
-		overlaps; /* allocations at a live address: that block was freed unseen */
+	/* Allocations at a live address: that block was freed unseen. */
+	uint64_t overlaps;
 };
 
 struct hs_fold *hs_fold_new(void);
@@ -61,11 +61,38 @@ const struct hs_fold_totals *hs_fold_totals(const struct hs_fold *f);
 /* The highest live bytes since the last call of this function, and restart it. */
 uint64_t hs_fold_take_high_water(struct hs_fold *f);
 
-/*
- * End of events: a realloc in flight keeps its block; peak figures of all
- * sites become valid.  More events may follow, then settle again.
- */
+/* Peak figures of all sites become valid.  More events may follow, then again. */
+void hs_fold_catch_up(struct hs_fold *f);
+
+/* End of events: a realloc in flight keeps its block.  Catches up, too. */
 void hs_fold_settle(struct hs_fold *f);
+
+/*
+ * Taking up a state that was written down, instead of the events up to it: first
+ * all sites (of SITE the live figures and seen_peak are ignored), then the blocks
+ * that live (a second one at an address is ignored), then the rest.  Figures that
+ * contradict each other stay so, but nothing overflows.
+ */
+uint32_t hs_fold_restore_site(struct hs_fold *f, const struct hs_fold_site *site);
+void hs_fold_restore_block(struct hs_fold *f, const struct hs_fold_block *block);
+/* Of TOTALS: peak_*, unmatched_frees and overlaps; the others are sums. */
+void hs_fold_restore_totals(struct hs_fold *f, const struct hs_fold_totals *totals);
+
+/* What of a thread's last calls matters for those to come. */
+struct hs_fold_last {
+	bool lives;    /* its last allocation, at `last`, was not freed yet */
+	bool released; /* a realloc has given back `block` and is not over */
+	bool unknown;  /* likewise, of a block that was not known */
+	/* `block` was the last allocation of its thread, which made none since. */
+	bool was_last, no_later;
+	uint64_t last;
+	struct hs_fold_block block;
+};
+
+/* Not after hs_fold_settle().  False: THREAD is beyond the last one that is known. */
+bool hs_fold_get_last(const struct hs_fold *f, uint32_t thread, struct hs_fold_last *ret);
+void hs_fold_restore_last(struct hs_fold *f, uint32_t thread,
+			  const struct hs_fold_last *last);
 
 /* Sites in the order of their first allocation. */
 const struct hs_fold_site *hs_fold_sites(const struct hs_fold *f, size_t *n_ret);

@@ -101,11 +101,15 @@ void hs_segments_free(struct hs_segments *s)
 	free(s);
 }
 
-static int by_key(const void *a, const void *b)
+static int compare_sites(const struct hs_segment_site *x, const struct hs_segment_site *y)
 {
-	const struct hs_segment_site *x = a, *y = b;
 	uint64_t kx = key_of(x->stack, x->kind), ky = key_of(y->stack, y->kind);
 	return (kx > ky) - (kx < ky);
+}
+
+static int by_key(const void *a, const void *b)
+{
+	return compare_sites(a, b);
 }
 
 static uint64_t only_thread(const struct hs_capture_thread *threads, uint32_t thread)
@@ -157,6 +161,50 @@ void hs_segments_cut(struct hs_segments *s, struct hs_fold *f,
 		.n_sites = s->sites.n,
 	};
 	s->unmatched_frees = t->unmatched_frees;
+}
+
+void hs_segments_start(struct hs_segments *s, const struct hs_fold *f)
+{
+	size_t n;
+	const struct hs_fold_site *sites = hs_fold_sites(f, &n);
+	s->before.n = 0;
+	for (size_t i = 0; i < n; i++)
+		hs_array_push(&s->before, sites[i]);
+	s->unmatched_frees = hs_fold_totals(f)->unmatched_frees;
+}
+
+/* A site in both: its thread is "the only one ever", so the later word counts. */
+static struct hs_segment_site both(const struct hs_segment_site *x,
+				   const struct hs_segment_site *y)
+{
+	struct hs_segment_site s = *y;
+	s.allocs += x->allocs;
+	s.bytes += x->bytes;
+	s.frees = (int64_t)((uint64_t)s.frees + (uint64_t)x->frees);
+	s.temporaries = (int64_t)((uint64_t)s.temporaries + (uint64_t)x->temporaries);
+	return s;
+}
+
+void hs_segment_merge(const struct hs_segment *a, struct hs_segment *b)
+{
+	struct hs_segment_site *sites =
+		hs_xcalloc(a->n_sites + b->n_sites, sizeof(*sites));
+	size_t n = 0, i = 0, k = 0;
+	while (i < a->n_sites || k < b->n_sites) {
+		const struct hs_segment_site *x = &a->sites[i], *y = &b->sites[k];
+		int order = i == a->n_sites   ? 1
+			    : k == b->n_sites ? -1
+					      : compare_sites(x, y);
+		sites[n++] = order < 0 ? *x : order > 0 ? *y : both(x, y);
+		i += order <= 0;
+		k += order >= 0;
+	}
+	b->from_stamp = a->from_stamp;
+	b->peak_bytes = HS_MAX(a->peak_bytes, b->peak_bytes);
+	b->unmatched_frees =
+		(int64_t)((uint64_t)a->unmatched_frees + (uint64_t)b->unmatched_frees);
+	b->sites = sites;
+	b->n_sites = n;
 }
 
 void hs_segment_encode(const struct hs_segment *s, struct hs_out *out)

@@ -63,6 +63,15 @@ void hs_segments_free(struct hs_segments *s); /* accepts NULL */
 void hs_segments_cut(struct hs_segments *s, struct hs_fold *f,
 		     const struct hs_capture_thread *threads, struct hs_segment *ret);
 
+/* Let the next cut begin here: what F holds was restored, not folded. */
+void hs_segments_start(struct hs_segments *s, const struct hs_fold *f);
+
+/*
+ * B, which follows A, becomes both.  Its sites are malloc'ed, for the caller to
+ * free (A's and B's former ones stay their owners').
+ */
+void hs_segment_merge(const struct hs_segment *a, struct hs_segment *b);
+
 void hs_segment_encode(const struct hs_segment *segment, struct hs_out *out);
 
 /* On success RET's sites are malloc'ed, for the caller to free. */
@@ -95,7 +104,7 @@ struct hs_peak {
 	size_t n;
 };
 
-/* F must be settled. */
+/* F has caught up. */
 void hs_peak_encode(const struct hs_fold *f, struct hs_out *out);
 
 /* On success RET's rows are malloc'ed, for the caller to free. */

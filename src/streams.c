@@ -17,6 +17,7 @@ struct stream {
 	const struct hs_capture_piece *piece, *end; /* the open one; behind the last */
 	struct hs_events events;
 	struct hs_capture_event next; /* decoded ahead */
+	const uint8_t *rest;          /* of the piece, beyond the horizon; or NULL */
 	struct hs_path path;
 };
 
@@ -25,16 +26,12 @@ struct hs_streams {
 	uint32_t *heap;                  /* indices; streams[heap[0]] is next */
 	size_t n_heap;
 
-	const struct hs_capture_snapshot *snapshots;
-	size_t n_snapshots, next_snapshot;
-
-	hs_record_fn *record;
-	void *context;
-	struct hs_capture_loss *loss;
+	struct hs_streams_input in;
+	size_t next_snapshot;
 	struct hs_capture_event batch[BATCH + 1];
 };
 
-static void open_piece(struct stream *s)
+static void begin_piece(struct stream *s)
 {
 	const struct hs_capture_piece *p = s->piece;
 	s->events = (struct hs_events){
@@ -46,16 +43,45 @@ static void open_piece(struct stream *s)
 	s->path.n = 0;
 }
 
-static void read_record(struct hs_streams *all, struct stream *s)
+static void read_record(struct hs_streams *all, struct stream *s, bool again)
 {
 	struct hs_events *e = &s->events;
 	struct hs_cursor in = hs_cursor(e->pos, (size_t)(e->end - e->pos), NULL);
-	all->record(all->context, &s->path, &in);
+	all->in.record(all->in.context, &s->path, &in, again);
 	e->pos = in.pos;
 	if (hs_cur_failed(&in)) {
-		all->loss->damaged_pieces++;
+		all->in.loss->damaged_pieces++;
 		e->pos = e->end;
 	}
+}
+
+/*
+ * Go to the first event of the piece that was not folded yet.  The encoding
+ * goes from event to event, and so do the records' paths: decode what was.
+ */
+static void skip_folded(struct hs_streams *all, struct stream *s)
+{
+	const uint8_t *target = s->piece->events.at + s->piece->folded;
+	struct hs_capture_event passed[2];
+	enum hs_events_stop stop = HS_EVENTS_FULL;
+	while (s->events.pos < target &&
+	       (stop == HS_EVENTS_FULL || stop == HS_EVENTS_RECORD)) {
+		size_t n;
+		stop = hs_events_decode(&s->events, UINT64_MAX, passed, 1, &n);
+		if (stop == HS_EVENTS_RECORD)
+			read_record(all, s, true);
+	}
+	if (s->events.pos != target) {
+		all->in.loss->damaged_pieces++;
+		s->events.pos = s->events.end;
+	}
+}
+
+static void open_piece(struct hs_streams *all, struct stream *s)
+{
+	begin_piece(s);
+	if (s->piece->folded)
+		skip_folded(all, s);
 }
 
 /*
@@ -79,28 +105,28 @@ static bool run(struct hs_streams *all, struct stream *s, uint64_t limit,
 			s->next = out[n];
 			return true;
 		case HS_EVENTS_RECORD:
-			read_record(all, s);
+			read_record(all, s, false);
 			break;
 		case HS_EVENTS_DAMAGED:
-			all->loss->damaged_pieces++;
+			all->in.loss->damaged_pieces++;
 			__attribute__((__fallthrough__));
 		case HS_EVENTS_END:
-			all->loss->unknown_events += s->events.unknown;
+			all->in.loss->unknown_events += s->events.unknown;
 			if (++s->piece == s->end)
 				return false;
-			open_piece(s);
+			open_piece(all, s);
 			break;
 		}
 	}
 }
 
-/* Decode the next event of S ahead; false where there is none. */
+/* Decode the next event of S ahead; false where none is up to the horizon. */
 static bool look_ahead(struct hs_streams *all, struct stream *s)
 {
 	struct hs_capture_event two[2];
 	size_t n = 0;
-	if (s->piece != s->end)
-		run(all, s, UINT64_MAX, two, 1, &n);
+	if (s->piece != s->end && run(all, s, all->in.horizon, two, 1, &n))
+		s->rest = s->events.later;
 	if (n)
 		s->next = two[0];
 	return n;
@@ -126,29 +152,27 @@ static void sift_down(struct hs_streams *all, size_t i)
 	heap[i] = moving;
 }
 
-struct hs_streams *hs_streams_new(const struct hs_capture_piece *pieces, size_t n_pieces,
-				  const struct hs_capture_snapshot *snapshots,
-				  size_t n_snapshots, hs_record_fn *record, void *context,
-				  struct hs_capture_loss *loss)
+struct hs_streams *hs_streams_new(const struct hs_streams_input *input)
 {
 	struct hs_streams *all = hs_xcalloc(1, sizeof(*all));
-	all->snapshots = snapshots;
-	all->n_snapshots = n_snapshots;
-	all->record = record;
-	all->context = context;
-	all->loss = loss;
-	for (size_t i = 0; i < n_pieces;) {
+	const struct hs_capture_piece *pieces = input->pieces;
+	all->in = *input;
+	for (size_t i = 0; i < input->n_pieces;) {
 		struct stream *s = hs_array_add(&all->streams);
 		s->piece = &pieces[i];
-		while (i < n_pieces && pieces[i].stream == s->piece->stream)
+		while (i < input->n_pieces && pieces[i].stream == s->piece->stream)
 			i++;
 		s->end = &pieces[i];
-		open_piece(s);
 	}
+	while (all->next_snapshot < input->n_snapshots &&
+	       input->snapshots[all->next_snapshot].stamp <= input->folded)
+		all->next_snapshot++;
 	all->heap = hs_xmalloc(all->streams.n * sizeof(*all->heap));
-	for (uint32_t i = 0; i < all->streams.n; i++)
+	for (uint32_t i = 0; i < all->streams.n; i++) {
+		open_piece(all, &all->streams.at[i]);
 		if (look_ahead(all, &all->streams.at[i]))
 			all->heap[all->n_heap++] = i;
+	}
 	for (size_t i = all->n_heap; i-- > 0;)
 		sift_down(all, i);
 	return all;
@@ -169,10 +193,10 @@ static bool emit_snapshot(struct hs_streams *all, uint64_t before_stamp, bool la
 			  size_t n)
 {
 	size_t i = all->next_snapshot;
-	if (i == all->n_snapshots)
+	if (i == all->in.n_snapshots)
 		return false;
-	uint64_t stamp = all->snapshots[i].stamp;
-	if (!last && stamp >= before_stamp)
+	uint64_t stamp = all->in.snapshots[i].stamp;
+	if ((!last && stamp >= before_stamp) || stamp > all->in.horizon)
 		return false;
 	all->batch[n] = (struct hs_capture_event){
 		.stamp = stamp, .stack = (uint32_t)i, .kind = HS_CAPTURE_SNAPSHOT};
@@ -183,15 +207,15 @@ static bool emit_snapshot(struct hs_streams *all, uint64_t before_stamp, bool la
 /* The last stamp up to which the first stream may run on alone. */
 static uint64_t limit_of_first(const struct hs_streams *all)
 {
-	uint64_t limit = UINT64_MAX;
+	uint64_t limit = all->in.horizon;
 	uint32_t first = all->heap[0];
 	for (size_t i = 1; i < HS_MIN(all->n_heap, (size_t)3); i++) {
 		uint64_t stamp = all->streams.at[all->heap[i]].next.stamp;
 		/* It comes before the first one, so its stamp is not 0. */
 		limit = HS_MIN(limit, first < all->heap[i] ? stamp : stamp - 1);
 	}
-	if (all->next_snapshot < all->n_snapshots)
-		limit = HS_MIN(limit, all->snapshots[all->next_snapshot].stamp);
+	if (all->next_snapshot < all->in.n_snapshots)
+		limit = HS_MIN(limit, all->in.snapshots[all->next_snapshot].stamp);
 	return limit;
 }
 
@@ -202,8 +226,14 @@ static size_t run_first(struct hs_streams *all, size_t n)
 	struct hs_capture_event *out = &all->batch[n];
 	size_t some;
 	*out = s->next;
-	if (!run(all, s, limit_of_first(all), out + 1, BATCH - n - 1, &some) &&
-	    !look_ahead(all, s))
+	bool more = run(all, s, limit_of_first(all), out + 1, BATCH - n - 1, &some);
+	if (more && s->next.stamp > all->in.horizon) {
+		s->rest = s->events.later;
+		more = false;
+	} else if (!more) {
+		more = look_ahead(all, s);
+	}
+	if (!more)
 		all->heap[0] = all->heap[--all->n_heap];
 	sift_down(all, 0);
 	return some + 1;
@@ -224,4 +254,16 @@ size_t hs_streams_next(struct hs_streams *all, const struct hs_capture_event **r
 	}
 	*ret = all->batch;
 	return n;
+}
+
+bool hs_streams_position(const struct hs_streams *all, size_t i,
+			 struct hs_capture_position *ret)
+{
+	if (i >= all->streams.n)
+		return false;
+	const struct stream *s = &all->streams.at[i];
+	const struct hs_capture_piece *p = s->piece == s->end ? s->end - 1 : s->piece;
+	*ret = (struct hs_capture_position){.stream = p->stream, .sequence = p->sequence};
+	ret->bytes = s->rest ? (uint64_t)(s->rest - p->events.at) : p->events.n;
+	return true;
 }

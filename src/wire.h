@@ -107,7 +107,7 @@ struct hs_wire_section {
 struct hs_wire_records {
 	struct hs_wire_section section;
 	uint32_t generation;
-	uint32_t reserved0;
+	uint32_t number; /* greater in later sections: pages are used again */
 };
 
 /* chunk.state */
@@ -213,7 +213,13 @@ enum hs_wire_record {
 	HS_WIRE_LIVE_SET = 31, /* blocks alive at the end */
 	HS_WIRE_PEAK = 32,     /* composition of the highest point */
 	HS_WIRE_MAPPED = 33,   /* what all mappings came to; see mapped.h */
-	HS_WIRE_FOLDED = 34,   /* how far the log was folded */
+	/*
+	 * How far the log was folded.  uleb stamp, overlaps; uleb n, n times stream,
+	 * sequence, bytes; uleb n, n times tid, flags, address of the last allocation;
+	 * with HS_WIRE_LAST_RELEASED also address, size, stamp, stack, kind and tid of
+	 * the block that a realloc gave back.
+	 */
+	HS_WIRE_FOLDED = 34,
 
 	/* Reserved: sampling weights, inherited blocks, Python code, marks, scan
 	 * results, stacks of frees, inline module data. */
@@ -233,6 +239,12 @@ enum hs_wire_mapping {
 	HS_WIRE_MAP_MREMAP = 3,  /* the range that mremap returned */
 	HS_WIRE_MAP_RELEASE = 4, /* what it gave up; stamped before the call */
 };
+/* FOLDED's flags of a thread */
+#define HS_WIRE_LAST_LIVES    1u  /* its last allocation was not freed yet */
+#define HS_WIRE_LAST_RELEASED 2u  /* a realloc has given back a block and is not over */
+#define HS_WIRE_LAST_UNKNOWN  4u  /* likewise, of a block that was not known */
+#define HS_WIRE_LAST_WAS_LAST 8u  /* it was the last allocation of its thread */
+#define HS_WIRE_LAST_NO_LATER 16u /* which made none since */
 
 /* STACK's flags */
 #define HS_WIRE_STACK_CUT     1u /* deeper than was walked, or could not be walked on */

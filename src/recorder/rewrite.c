@@ -11,24 +11,17 @@
 
 #include "src/array.h"
 #include "src/capture.h"
-#include "src/fold.h"
+#include "src/folding.h"
 #include "src/mapped.h"
 #include "src/recorder/io.h"
 #include "src/recorder/sections.h"
 #include "src/recorder/target.h"
 #include "src/segment.h"
 
-/* Events between an event and the one whose block is fetched into the cache. */
-#define AHEAD 8u
-
 struct rewriting {
 	struct hs_capture *c;
-	struct rc_sections out;
+	struct rc_sections *out;
 	struct hs_out record; /* the payload that is being made */
-	bool keep_log;
-	struct hs_fold *fold;
-	struct hs_segments *segments;
-	uint64_t last_stamp; /* end of the segment before */
 };
 
 static void put_text(struct hs_out *out, struct hs_capture_text text)
@@ -40,7 +33,7 @@ static void put_text(struct hs_out *out, struct hs_capture_text text)
 
 static void put_record(struct rewriting *w, uint32_t tag)
 {
-	rc_sections_put(&w->out, tag, w->record.buf, w->record.n, NULL, 0);
+	rc_sections_put(w->out, tag, w->record.buf, w->record.n, NULL, 0);
 	w->record.n = 0;
 }
 
@@ -50,109 +43,40 @@ static void put_numbers(struct hs_out *out, const uint64_t *values, size_t n)
 		hs_put_uleb(out, values[i]);
 }
 
-static void end_segment(struct rewriting *w, const struct hs_capture_snapshot *at,
-			uint64_t stamp, uint64_t time_ns)
+/* What the process did, what it holds, what it held at its highest point. */
+static void put_state(struct rewriting *w, const struct hs_folding *f)
 {
-	struct hs_segment s;
-	hs_segments_cut(w->segments, w->fold, w->c->threads, &s);
-	s.from_stamp = w->last_stamp;
-	s.to_stamp = w->last_stamp = HS_MAX(stamp, w->last_stamp);
-	s.time_ns = time_ns;
-	if (at) {
-		s.flags = HS_SEGMENT_SNAPSHOT;
-		s.rss = at->rss;
-		s.anon = at->anon;
-		s.file = at->file;
-		s.shmem = at->shmem;
-	}
-	hs_segment_encode(&s, &w->record);
-	put_record(w, HS_WIRE_SEGMENT);
-}
-
-static void fold_event(struct rewriting *w, const struct hs_capture_event *e)
-{
-	const struct hs_capture_snapshot *s;
-	switch (e->kind) {
-	case HS_WIRE_MALLOC:
-	case HS_WIRE_CALLOC:
-	case HS_WIRE_ALIGNED:
-	case HS_WIRE_REALLOC:
-	case HS_WIRE_NEW:
-	case HS_WIRE_NEW_ARRAY:
-		hs_fold_alloc(w->fold, e->thread, e->kind, e->stack, e->addr, e->size,
-			      e->stamp);
-		break;
-	case HS_WIRE_FREE:
-	case HS_WIRE_DELETE:
-	case HS_WIRE_DELETE_ARRAY:
-		hs_fold_dealloc(w->fold, e->addr);
-		break;
-	case HS_WIRE_RELEASE:
-		hs_fold_release(w->fold, e->thread, e->addr);
-		break;
-	case HS_WIRE_RETAIN:
-		hs_fold_retain(w->fold, e->thread);
-		break;
-	case HS_CAPTURE_SNAPSHOT:
-		s = &w->c->snapshots[e->stack];
-		end_segment(w, s, s->stamp, s->time_ns);
-		break;
-	default:
-		break;
-	}
-}
-
-/* All events, which also makes the capture's tables complete. */
-static void read_events(struct rewriting *w)
-{
-	const struct hs_capture_event *events;
-	uint64_t stamp = 0;
-	for (size_t n; (n = hs_capture_next(w->c, &events));) {
-		for (size_t i = 0; i < n && !w->keep_log; i++) {
-			if (i + AHEAD < n)
-				hs_fold_prefetch(w->fold, events[i + AHEAD].addr);
-			fold_event(w, &events[i]);
-		}
-		stamp = events[n - 1].stamp;
-	}
-	if (w->keep_log)
-		return;
-	hs_fold_settle(w->fold);
-	end_segment(w, NULL, stamp, hs_capture_time(w->c, stamp));
-}
-
-/* What the process was at its end and at its highest point. */
-static void put_state(struct rewriting *w)
-{
-	hs_live_set_encode(w->fold, w->c->threads, &w->record);
+	for (size_t i = 0; i < f->n_segments; i++)
+		rc_sections_put(w->out, HS_WIRE_SEGMENT, f->segments[i].at,
+				f->segments[i].n, NULL, 0);
+	hs_live_set_encode(f->fold, w->c->threads, &w->record);
 	put_record(w, HS_WIRE_LIVE_SET);
-	hs_peak_encode(w->fold, &w->record);
+	hs_peak_encode(f->fold, &w->record);
 	put_record(w, HS_WIRE_PEAK);
 }
 
-static void put_mapped(struct rewriting *w)
+static void put_mapped(struct rewriting *w, const struct hs_folding *f)
 {
-	if (!w->c->n_mappings)
+	if (!f->has_mappings)
 		return;
-	struct hs_mappings *m = hs_mappings_new();
-	hs_mapped_apply(m, w->c->mappings, w->c->n_mappings);
-	hs_mapped_encode(m, &w->record);
-	hs_mappings_free(m);
+	hs_mapped_encode(f->mappings, &w->record);
 	put_record(w, HS_WIRE_MAPPED);
+}
+
+static void put_piece(struct rewriting *w, const struct hs_capture_piece *p)
+{
+	const uint64_t head[] = {p->stream, p->sequence, p->tid, p->base_stamp};
+	put_numbers(&w->record, head, HS_COUNT(head));
+	rc_sections_put(w->out, HS_WIRE_PIECE, w->record.buf, w->record.n, p->events.at,
+			p->events.n);
+	w->record.n = 0;
 }
 
 static void put_log(struct rewriting *w)
 {
-	for (size_t i = 0; i < w->c->n_pieces; i++) {
-		const struct hs_capture_piece *p = &w->c->pieces[i];
-		const uint64_t head[] = {p->stream, p->sequence, p->tid, p->base_stamp};
-		put_numbers(&w->record, head, HS_COUNT(head));
-		rc_sections_put(&w->out, HS_WIRE_PIECE, w->record.buf, w->record.n,
-				p->events.at, p->events.n);
-		w->record.n = 0;
-	}
+	for (size_t i = 0; i < w->c->n_pieces; i++)
+		put_piece(w, &w->c->pieces[i]);
 }
-
 /* A stack's return addresses, outermost first. */
 struct path {
 	uint64_t *at;
@@ -188,7 +112,7 @@ static void put_stacks(struct rewriting *w)
 		const struct hs_capture_stack *s = &c->stacks[i];
 		path_of(c, s->node, &now);
 		/* Five numbers and the frames, each at its longest. */
-		bool first = rc_sections_reserve(&w->out, 10 * (5 + now.n));
+		bool first = rc_sections_reserve(w->out, 10 * (5 + now.n));
 		bool alone = first || c->nodes[s->node].epoch != epoch;
 		size_t shared = alone ? 0 : common(&before, &now);
 		epoch = c->nodes[s->node].epoch;
@@ -257,7 +181,7 @@ static void put_maps(struct rewriting *w)
 		const struct hs_capture_record *r = &w->c->records[i];
 		if (r->tag != HS_WIRE_MAPS)
 			continue;
-		rc_sections_put(&w->out, HS_WIRE_MAPS, r->payload.at, r->payload.n, NULL,
+		rc_sections_put(w->out, HS_WIRE_MAPS, r->payload.at, r->payload.n, NULL,
 				0);
 		return;
 	}
@@ -277,7 +201,7 @@ static void put_end(struct rewriting *w, const struct rc_end *end)
 	put_record(w, HS_WIRE_ENDED);
 }
 
-/* Identity goes to the header page while there is room, else to a section. */
+/* Identity goes to the header PAGE, if any, while there is room, else to a section. */
 static void put_identity(struct rewriting *w, struct hs_out *page)
 {
 	const struct hs_capture *c = w->c;
@@ -293,8 +217,8 @@ static void put_identity(struct rewriting *w, struct hs_out *page)
 		if (!texts[i].text.n)
 			continue;
 		/* Tag and length take 3 bytes, the end of records 1. */
-		if (page->n + texts[i].text.n + 4 > HS_WIRE_PAGE) {
-			rc_sections_put(&w->out, texts[i].tag, texts[i].text.at,
+		if (!page || page->n + texts[i].text.n + 4 > HS_WIRE_PAGE) {
+			rc_sections_put(w->out, texts[i].tag, texts[i].text.at,
 					texts[i].text.n, NULL, 0);
 			continue;
 		}
@@ -320,42 +244,82 @@ static struct hs_error *put_header(int fd, const struct hs_capture *c, uint64_t 
 	return err ? hs_error("cannot write the new file: %s", strerror(err)) : NULL;
 }
 
-static void put_all(struct rewriting *w, struct hs_out *page, const struct rc_end *end)
+/* What goes into a final capture and into a checkpoint alike. */
+static void put_rest(struct rewriting *w)
 {
-	put_identity(w, page);
-	read_events(w);
-	if (w->keep_log) {
-		put_log(w); /* with its stacks */
-	} else {
-		put_state(w);
-		put_mapped(w);
-		put_stacks(w);
-	}
 	put_modules(w);
 	put_threads(w);
 	put_snapshots(w);
 	put_maps(w);
+}
+
+static void put_folded(struct rewriting *w, const struct hs_folding *f)
+{
+	put_state(w, f);
+	put_mapped(w, f);
+	put_stacks(w);
+}
+
+static void put_all(struct rewriting *w, struct hs_out *page, const struct rc_end *end)
+{
+	put_identity(w, page);
+	if (w->c->header.flags & HS_WIRE_KEEP_LOG) {
+		const struct hs_capture_event *events;
+		while (hs_capture_next(w->c, &events))
+			;   /* the tables become complete */
+		put_log(w); /* with its stacks */
+	} else {
+		struct hs_folding *f = hs_folding_run(w->c, true);
+		put_folded(w, f);
+		hs_folding_free(f);
+	}
+	put_rest(w);
 	put_end(w, end);
 }
 
 struct hs_error *rc_rewrite(int fd, struct hs_capture *c, const struct rc_end *end)
 {
-	struct rewriting w = {.c = c,
-			      .keep_log = c->header.flags & HS_WIRE_KEEP_LOG,
-			      .fold = hs_fold_new(),
-			      .segments = hs_segments_new()};
+	struct rc_sections out;
+	struct rewriting w = {.c = c, .out = &out};
 	struct hs_out page;
 	hs_out_init(&w.record, -1);
 	hs_out_init(&page, -1);
 	hs_put(&page, &c->header, sizeof(c->header)); /* room for it */
-	rc_sections_init(&w.out, fd);
+	rc_sections_init(&out, fd);
 	put_all(&w, &page, end);
-	struct hs_error *err = rc_sections_finish(&w.out);
+	struct hs_error *err = rc_sections_finish(&out);
 	if (!err)
-		err = put_header(fd, c, w.out.page, &page);
+		err = put_header(fd, c, out.page, &page);
 	free(hs_out_take(&page, NULL));
 	free(hs_out_take(&w.record, NULL));
-	hs_segments_free(w.segments);
-	hs_fold_free(w.fold);
 	return err;
+}
+
+/* Is all of P in the checkpoint? */
+static bool is_folded(const struct hs_capture *c, const struct hs_capture_piece *p)
+{
+	for (size_t i = 0; i < c->n_positions; i++) {
+		const struct hs_capture_position *at = &c->positions[i];
+		if (at->stream == p->stream)
+			return p->sequence < at->sequence ||
+			       (p->sequence == at->sequence && p->events.n <= at->bytes);
+	}
+	return false;
+}
+
+void rc_put_checkpoint(struct rc_sections *out, struct hs_capture *c, uint64_t horizon)
+{
+	struct rewriting w = {.c = c, .out = out};
+	struct hs_folding *f = hs_folding_run(c, false);
+	hs_out_init(&w.record, -1);
+	put_identity(&w, NULL);
+	hs_folded_encode(f, horizon, &w.record);
+	put_record(&w, HS_WIRE_FOLDED);
+	put_folded(&w, f);
+	put_rest(&w);
+	for (size_t i = 0; i < c->n_pieces; i++)
+		if (!is_folded(c, &c->pieces[i]))
+			put_piece(&w, &c->pieces[i]);
+	hs_folding_free(f);
+	free(hs_out_take(&w.record, NULL));
 }

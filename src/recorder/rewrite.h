@@ -17,4 +17,11 @@ struct rc_end;
 HS_MUST_USE struct hs_error *rc_rewrite(int fd, struct hs_capture *c,
 					const struct rc_end *end);
 
+/*
+ * Fold C, which was opened by hs_capture_open_until() with HORIZON, and put a
+ * checkpoint of it to OUT: all that its sections told so far.
+ */
+struct rc_sections;
+void rc_put_checkpoint(struct rc_sections *out, struct hs_capture *c, uint64_t horizon);
+
 #endif /* RC_REWRITE_H */
