@@ -84,6 +84,10 @@ static void say_how_it_ended(struct hs_findings *out, struct hs_finding *f,
 	else if (process->end == HS_END_RUNNING)
 		hs_finding_say(out, f,
 			       "the process was still running: it may free this yet");
+	else if (process->end == HS_END_UNKNOWN)
+		hs_finding_say(out, f,
+			       "how the process ended is not known: blocks that it would "
+			       "have freed may be among these");
 	else
 		hs_finding_say(out, f,
 			       "the process did not end by itself: blocks that it would "

@@ -554,7 +554,7 @@ static void put_origin(struct page *page)
 		hs_printf(page->out, "%zu processes", page->n_processes);
 	else if (p->has & HS_HAS_PID)
 		hs_printf(page->out, "pid %u", p->process.pid);
-	if (p->has & HS_HAS_TIME) {
+	if (p->has & HS_HAS_TIME && p->process.start_ns) {
 		hs_puts(page->out, " <span>");
 		put_time(page->out, p->process.start_ns);
 		hs_puts(page->out, "</span>");

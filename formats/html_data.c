@@ -373,7 +373,8 @@ static void put_process(struct hs_out *out, const struct hs_profile *p,
 	if (p->has & HS_HAS_PID)
 		put_key(out, "pid", info->pid);
 	if (p->has & HS_HAS_TIME) {
-		put_key(out, "start_ms", info->start_ns / 1000000);
+		if (info->start_ns)
+			put_key(out, "start_ms", info->start_ns / 1000000);
 		if (p->has & HS_HAS_PEAK && p->totals.peak_ns >= info->start_ns)
 			put_key(out, "peak_us",
 				p->totals.peak_ns / 1000 - info->start_ns / 1000);

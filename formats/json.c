@@ -119,9 +119,10 @@ static void put_frame(struct json *j, const struct hs_profile *p,
 		put_known(j, "module", hs_base_name(path));
 		put_known(j, "module_path", path);
 		put_known(j, "build_id", hs_string(p, m->build_id));
-		put_number(j, "offset", f->offset);
+		if (!m->unplaced)
+			put_number(j, "offset", f->offset);
 	}
-	if (!f->module.i && f->offset)
+	if (f->offset && (!f->module.i || m->unplaced))
 		put_address(j, "address", f->offset);
 	if (f->how != HS_FRAME_BY_TABLES)
 		put_text(j, "how", hs_frame_how_name(f->how));
@@ -157,6 +158,17 @@ static void put_end_of(struct json *j, const struct hs_process_info *process)
 	end(j, '}');
 }
 
+/* Without a date, a time counts from the start and has a name that says so. */
+static void put_moment(struct json *j, const struct hs_profile *p, const char *key,
+		       uint64_t time_ns)
+{
+	char *relative = NULL;
+	if (!p->process.start_ns)
+		relative = hs_xasprintf("%.*s_after_ns", (int)strlen(key) - 3, key);
+	put_number(j, relative ? relative : key, time_ns);
+	free(relative);
+}
+
 static void put_totals(struct json *j, const struct hs_profile *p)
 {
 	const struct hs_totals *t = &p->totals;
@@ -177,7 +189,7 @@ static void put_totals(struct json *j, const struct hs_profile *p)
 		put_number(j, "peak_blocks", t->peak_blocks);
 		put_number(j, "peak_bytes", t->peak_bytes);
 		if (t->peak_ns)
-			put_number(j, "peak_ns", t->peak_ns);
+			put_moment(j, p, "peak_ns", t->peak_ns);
 	}
 	end(j, '}');
 }
@@ -249,7 +261,7 @@ static void put_process(struct json *j, const struct hs_profile *p)
 	if (i->start_ns)
 		put_number(j, "start_ns", i->start_ns);
 	if (i->end_ns)
-		put_number(j, "end_ns", i->end_ns);
+		put_moment(j, p, "end_ns", i->end_ns);
 	put_end_of(j, i);
 	put_bool(j, "complete", i->complete);
 	put_number(j, "lost_events", i->lost_events);
@@ -284,9 +296,9 @@ static void put_leak(struct json *j, const struct hs_finding *f)
 	if (f->bytes_per_hour)
 		put_number(j, "bytes_per_hour", f->bytes_per_hour);
 	if (f->first_ns)
-		put_number(j, "first_ns", f->first_ns);
+		put_moment(j, f->profile, "first_ns", f->first_ns);
 	if (f->last_ns)
-		put_number(j, "last_ns", f->last_ns);
+		put_moment(j, f->profile, "last_ns", f->last_ns);
 	put_number(j, "culprit", f->culprit);
 	begin(j, "evidence", '[');
 	for (const char *const *e = f->evidence; e && *e; e++) {

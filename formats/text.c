@@ -57,7 +57,8 @@ static void put_leak_line(const struct hs_text *t, const struct hs_finding *f,
 static void put_births(const struct hs_text *t, const struct hs_finding *f)
 {
 	uint64_t start = t->p->process.start_ns;
-	if (!f->first_ns || !start || f->first_ns < start || f->last_ns < f->first_ns)
+	if (!f->first_ns || !(start || t->p->has & HS_HAS_TIME) || f->first_ns < start ||
+	    f->last_ns < f->first_ns)
 		return;
 	bool at_once = f->last_ns - f->first_ns < 1000000; /* or it would read alike */
 	hs_puts(t->out, at_once ? "; after " : "; from ");

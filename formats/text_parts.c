@@ -76,13 +76,13 @@ static void put_place(const struct hs_text *t, const struct hs_frame_info *f)
 			hs_printf(t->out, ":%u", f->line);
 	}
 	hs_text_paint(t, HS_TEXT_DIM);
+	const struct hs_module_info *m = &t->p->modules[f->module.i];
 	if (f->module.i || f->offset)
 		hs_puts(t->out, "  ");
-	if (f->module.i) {
-		hs_put_plain(t->out, hs_text_path(t, t->p->modules[f->module.i].path));
-		hs_putc(t->out, '+');
-	}
-	if (f->module.i || f->offset)
+	hs_put_plain(t->out, hs_text_path(t, m->path));
+	if (f->module.i && f->offset)
+		hs_putc(t->out, m->unplaced ? ' ' : '+');
+	if (f->offset)
 		hs_printf(t->out, "0x%llx", (unsigned long long)f->offset);
 	if (f->inlined)
 		hs_puts(t->out, " (inlined)");

@@ -61,6 +61,9 @@ void hs_text_recorded(const struct hs_text *t)
 			hs_puts(t->out, ")");
 		}
 		hs_puts(t->out, "; ");
+	} else if (t->p->has & HS_HAS_TIME && i->end_ns) {
+		hs_put_duration(t->out, i->end_ns);
+		hs_puts(t->out, ", date unknown; ");
 	}
 	hs_put_end(t->out, i);
 	if (t->p->has & HS_HAS_SNAPSHOTS) {
@@ -90,7 +93,7 @@ void hs_text_live_and_peak(const struct hs_text *t)
 		hs_puts(t->out, "peak ");
 		hs_put_size(t->out, n->peak_bytes);
 		if (n->peak_ns && n->peak_ns >= t->p->process.start_ns &&
-		    t->p->process.start_ns) {
+		    (t->p->process.start_ns || t->p->has & HS_HAS_TIME)) {
 			hs_puts(t->out, " after ");
 			hs_put_duration(t->out, n->peak_ns - t->p->process.start_ns);
 		}

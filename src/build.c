@@ -132,6 +132,12 @@ hs_str hs_build_cstring(struct hs_builder *b, const char *s)
 	return hs_build_string(b, s ? s : "", s ? strlen(s) : 0);
 }
 
+const char *hs_build_text(const struct hs_builder *b, hs_str s)
+{
+	assert(s.i < b->strings.n);
+	return b->strings.at[s.i];
+}
+
 void hs_build_argument(struct hs_builder *b, hs_str argument)
 {
 	hs_array_push(&b->arguments, argument);
@@ -243,6 +249,12 @@ void hs_build_retain(struct hs_builder *b, hs_thread thread, uint64_t time_ns HS
 	hs_fold_retain(b->fold, thread.i);
 }
 
+void hs_build_forget_last(struct hs_builder *b, hs_thread thread)
+{
+	assert(thread.i < b->threads.n);
+	hs_fold_forget_last(b->fold, thread.i);
+}
+
 static uint64_t site_key(hs_stack stack, enum hs_alloc_kind kind)
 {
 	return (uint64_t)stack.i << 8 | kind;
@@ -300,11 +312,31 @@ void hs_build_mmap(struct hs_builder *b, const struct hs_mmap_totals *totals)
 	b->has |= HS_HAS_MMAP;
 }
 
+/* Room for three days by the second. */
+#define MAX_SNAPSHOTS ((size_t)1 << 18)
+
+static void thin_out(struct hs_builder *b)
+{
+	struct hs_snapshot *at = b->snapshots.at;
+	size_t n = b->snapshots.n / 2;
+	for (size_t i = 0; i < n; i++) {
+		const struct hs_snapshot *first = &at[2 * i], *second = &at[2 * i + 1];
+		uint64_t peak = HS_MAX(first->peak_bytes, second->peak_bytes);
+		uint64_t rss = HS_MAX(first->rss_bytes, second->rss_bytes);
+		at[i] = *second;
+		at[i].peak_bytes = peak;
+		at[i].rss_bytes = rss;
+	}
+	b->snapshots.n = n;
+}
+
 void hs_build_snapshot(struct hs_builder *b, const struct hs_snapshot *s,
 		       bool figures_known)
 {
 	uint64_t last_ns =
 		b->snapshots.n ? b->snapshots.at[b->snapshots.n - 1].time_ns : 0;
+	if (b->snapshots.n == MAX_SNAPSHOTS)
+		thin_out(b);
 	struct hs_snapshot *snapshot = hs_array_add(&b->snapshots);
 	b->has |= HS_HAS_SNAPSHOTS;
 	*snapshot = *s;

@@ -31,7 +31,8 @@ void hs_build_has(struct hs_builder *b, uint32_t bits);
 
 /* Intern LENGTH bytes; embedded NULs end the string. */
 hs_str hs_build_string(struct hs_builder *b, const char *s, size_t length);
-hs_str hs_build_cstring(struct hs_builder *b, const char *s); /* NULL is "" */
+hs_str hs_build_cstring(struct hs_builder *b, const char *s);    /* NULL is "" */
+const char *hs_build_text(const struct hs_builder *b, hs_str s); /* good as long as B */
 
 /* Each call adds a row. */
 hs_module hs_build_module(struct hs_builder *b, const struct hs_module_info *info);
@@ -56,6 +57,7 @@ void hs_build_dealloc(struct hs_builder *b, hs_thread thread, uint64_t addr,
 void hs_build_release(struct hs_builder *b, hs_thread thread, uint64_t addr,
 		      uint64_t time_ns);
 void hs_build_retain(struct hs_builder *b, hs_thread thread, uint64_t time_ns);
+void hs_build_forget_last(struct hs_builder *b, hs_thread thread); /* see fold.h */
 
 /*
  * Already folded figures, for sources that have no events (and for our own
@@ -71,6 +73,8 @@ void hs_build_mmap(struct hs_builder *b, const struct hs_mmap_totals *totals);
 /*
  * A snapshot at S->time_ns: for event sources the heap's figures are filled in
  * by the builder (heap_bytes, heap_blocks, peak_bytes and allocs are ignored).
+ * When there are very many, the older ones are thinned out: of two neighbours
+ * the later one stays, with the higher peak and RSS of both.
  */
 void hs_build_snapshot(struct hs_builder *b, const struct hs_snapshot *s,
 		       bool figures_known);

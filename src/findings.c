@@ -102,8 +102,11 @@ static uint64_t key_of(const struct hs_profile *p, const struct hs_frame_info *f
 		free(base);
 		return h;
 	}
-	const char *build_id = hs_string(p, p->modules[f->module.i].build_id);
+	const struct hs_module_info *m = &p->modules[f->module.i];
+	const char *build_id = hs_string(p, m->build_id);
 	uint64_t at = f->function_start ? f->function_start : f->offset;
+	if (m->unplaced) /* addresses are others in each run */
+		at = 0;
 	char place[32];
 	snprintf(place, sizeof(place), "+%llx", (unsigned long long)at);
 	uint64_t h = hash_string(HS_HASH_INIT, *build_id ? build_id : module_name(p, f));

@@ -316,6 +316,11 @@ void hs_fold_release(struct hs_fold *f, uint32_t thread, uint64_t addr)
 	}
 }
 
+void hs_fold_forget_last(struct hs_fold *f, uint32_t thread)
+{
+	thread_at(f, thread)->last_lives = false;
+}
+
 static void put_back(struct hs_fold *f, struct thread *t)
 {
 	const struct slot *block = &t->released;

@@ -53,6 +53,12 @@ void hs_fold_dealloc(struct hs_fold *f, uint64_t addr); /* by whatever thread */
 void hs_fold_release(struct hs_fold *f, uint32_t thread, uint64_t addr);
 void hs_fold_retain(struct hs_fold *f, uint32_t thread);
 
+/*
+ * For sources by whose rule a block is only temporary if it is freed before
+ * anything else happens: what THREAD allocated last is no longer its last.
+ */
+void hs_fold_forget_last(struct hs_fold *f, uint32_t thread);
+
 /* A hint: an event about ADDR is some ten events away. */
 void hs_fold_prefetch(const struct hs_fold *f, uint64_t addr);
 

@@ -68,7 +68,8 @@ struct hs_process_info {
 	const hs_str *argv;
 	uint32_t n_argv;
 	uint32_t pid, ppid;
-	uint64_t start_ns, end_ns; /* since the epoch */
+	/* Since the epoch; or, as all times then, since the start, which is 0. */
+	uint64_t start_ns, end_ns;
 	enum hs_end end;
 	int code, signal;
 	struct hs_crash crash; /* if HS_HAS_CRASH */
@@ -89,6 +90,8 @@ struct hs_module_info {
 	uint64_t bias; /* address = bias + address in the ELF file */
 	uint32_t
 		epoch; /* which of the objects that were mapped here, one after another */
+	bool unplaced; /* nobody told where it was mapped: its frames' offsets are
+			  addresses, which no file of it explains */
 };
 
 /* How a stack got to a frame from the one that it called. */

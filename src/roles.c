@@ -36,8 +36,8 @@ static const char *const runtime_modules[] = {
 
 /* Allocators as modules of their own, and this program's tracker. */
 static const char *const allocator_modules[] = {
-	"libheapsnap*", "libjemalloc*", "libtcmalloc*", "libmimalloc*", "libhoard*",
-	"libsnmalloc*", "libdmalloc*",  "libefence*",   NULL,
+	"libheapsnap*", "libheaptrack*", "libjemalloc*", "libtcmalloc*", "libmimalloc*",
+	"libhoard*",    "libsnmalloc*",  "libdmalloc*",  "libefence*",   NULL,
 };
 
 /* Functions which hand out memory in somebody else's name. */

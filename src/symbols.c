@@ -357,7 +357,8 @@ static size_t list_jobs(const struct hs_profile *p, struct job **ret)
 	HS_CLEANUP(hs_freep) uint32_t *first = unify_modules(p);
 	for (uint32_t i = 1; i < p->n_frames; i++) {
 		const struct hs_frame_info *f = &p->frames[i];
-		if (!f->module.i || f->function.i || f->caller.i || !f->offset)
+		if (!f->module.i || f->function.i || f->caller.i || !f->offset ||
+		    p->modules[f->module.i].unplaced)
 			continue;
 		/* The call before the return address, not what follows it. */
 		*hs_array_add(&jobs) = (struct job){.module = first[f->module.i],

@@ -219,8 +219,30 @@ START_TEST(random_programs_give_the_model_s_profile)
 }
 END_TEST
 
-HS_SUITE("build", equal_names_get_equal_ids, sites_are_sorted_and_live_blocks_follow_them,
-	 snapshots_show_the_heap_as_it_was, folded_figures_add_up_and_never_wrap,
+START_TEST(very_many_snapshots_are_thinned_out)
+{
+	struct hs_builder *b = hs_build_new();
+	const uint64_t n = (1 << 18) + 1;
+	for (uint64_t i = 1; i <= n; i++) {
+		const struct hs_snapshot s = {.time_ns = i,
+					      .peak_bytes = i == 5 ? 1000 : 7,
+					      .rss_bytes = i == 9 ? 2000 : 8};
+		hs_build_snapshot(b, &s, true);
+	}
+	struct hs_profile *p = hs_build_seal(b);
+	ck_assert_uint_eq(p->n_snapshots, n / 2 + 1);
+	ck_assert_uint_eq(p->snapshots[p->n_snapshots - 1].time_ns, n);
+	ck_assert_uint_eq(p->snapshots[2].time_ns, 6);
+	ck_assert_uint_eq(p->snapshots[2].peak_bytes, 1000);
+	ck_assert_uint_eq(p->snapshots[4].rss_bytes, 2000);
+	ck_assert_uint_eq(p->snapshots[5].rss_bytes, 8);
+	hs_profile_free(p);
+}
+END_TEST
+
+HS_SUITE("build", very_many_snapshots_are_thinned_out, equal_names_get_equal_ids,
+	 sites_are_sorted_and_live_blocks_follow_them, snapshots_show_the_heap_as_it_was,
+	 folded_figures_add_up_and_never_wrap,
 	 live_blocks_that_contradict_the_counters_are_left_out,
 	 allocations_at_a_live_address_give_a_warning, arguments_outlive_the_reader,
 	 random_programs_give_the_model_s_profile)
