@@ -65,7 +65,7 @@ wait_for()
 	done
 }
 
-plan 56
+plan 57
 
 # The program's own status.
 for code in 0 3 126 127 255; do
@@ -201,7 +201,7 @@ while [ ! -e go ] && [ \$i -lt 2000 ]; do
 done
 exit 8
 EOF
-"$heapsnap" run -o k sh until.sh >out 2>err &
+HEAPSNAP_REPORT=exit "$heapsnap" run -o k sh until.sh >out 2>err &
 pid=$!
 wait_for grep -q started out
 for p in /proc/[0-9]*; do
@@ -213,6 +213,8 @@ done
 wait $pid
 is "the program outlives its recorder, and that is told" \
 	"$? $(grep -c 'recorder ended too early' err)" "8 1"
+is "and what was recorded is analyzed as it is" \
+	"$(grep -c 'leak summary' err) $(find k -name 'sh.*.html' | wc -l)" "1 1"
 run -q -o k sh -c :
 # The header's state, at byte 112, is 2 in a final capture.
 states()

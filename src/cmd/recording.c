@@ -3,6 +3,7 @@
 /* Starting the recorder and talking to it. */
 #include "src/cmd/recording.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -17,8 +18,8 @@
 #include "src/cmd/progress.h"
 
 /* The recorder answers at once, unless the machine is very busy. */
-#define START_TIMEOUT_MS 20000
-#define NOTED_TIMEOUT_MS 10000
+#define START_TIMEOUT_MS 60000
+#define NOTED_TIMEOUT_MS 30000
 
 /* A recorder that is about to end gives way to a new one: try again. */
 #define ATTEMPTS    100
@@ -29,6 +30,59 @@ static void lose(struct hs_recording *r)
 	if (r->fd >= 0)
 		close(r->fd);
 	r->fd = -1;
+}
+
+static int is_capture(const struct dirent *e)
+{
+	const char *ending = strrchr(e->d_name, '.');
+	return *e->d_name != '.' && ending && !strcmp(ending, ".hsnap");
+}
+
+static int compare_names(const void *a, const void *b)
+{
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+static bool was_before(const struct hs_recording *r, char *name)
+{
+	return r->before.n && bsearch(&name, r->before.at, r->before.n, sizeof(name),
+				      compare_names) != NULL;
+}
+
+static void list_before(struct hs_recording *r)
+{
+	struct dirent **list;
+	int n = scandir(r->dir, &list, is_capture, NULL);
+	for (int i = 0; i < n; i++) {
+		hs_array_push(&r->before, hs_xstrdup(list[i]->d_name));
+		free(list[i]);
+	}
+	if (n >= 0)
+		free(list);
+	if (r->before.n)
+		qsort(r->before.at, r->before.n, sizeof(*r->before.at), compare_names);
+}
+
+static bool is_named(const struct hs_recording *r, const char *name)
+{
+	for (size_t i = 0; i < r->names.n; i++)
+		if (!strcmp(r->names.at[i], name))
+			return true;
+	return false;
+}
+
+static void add_new(struct hs_recording *r)
+{
+	struct dirent **list;
+	int n = scandir(r->dir, &list, is_capture, alphasort);
+	for (int i = 0; i < n; i++) {
+		char *name = list[i]->d_name;
+		if (!was_before(r, name) && !is_named(r, name))
+			hs_array_push(&r->names, hs_xstrdup(name));
+		free(list[i]);
+	}
+	if (n >= 0)
+		free(list);
 }
 
 static void tell(struct hs_recording *r, const struct rc_message *m)
@@ -155,7 +209,8 @@ struct hs_error *hs_recording_start(const char *recorder, const char *dir,
 			hs_error_free(ignored);
 		}
 		if (ready) {
-			*ret = (struct hs_recording){.fd = fd};
+			*ret = (struct hs_recording){.fd = fd, .dir = hs_xstrdup(dir)};
+			list_before(ret);
 			return NULL;
 		}
 		nanosleep(&(struct timespec){.tv_nsec = ATTEMPT_GAP}, NULL);
@@ -237,11 +292,17 @@ void hs_recording_finish(struct hs_recording *r)
 		hs_progress(NULL, 0, 0);
 	}
 	hs_progress_clear();
+	if (r->fd < 0)
+		add_new(r);
 }
 
 void hs_recording_deinit(struct hs_recording *r)
 {
 	lose(r);
+	free(r->dir);
+	for (size_t i = 0; i < r->before.n; i++)
+		free(r->before.at[i]);
+	hs_array_free(&r->before);
 	for (size_t i = 0; i < r->names.n; i++)
 		free(r->names.at[i]);
 	for (size_t i = 0; i < r->troubles.n; i++)

@@ -11,7 +11,9 @@
 #include "src/recorder/protocol.h"
 
 struct hs_recording {
-	int fd;                    /* of the control socket; -1: the recorder is gone */
+	int fd; /* of the control socket; -1: the recorder is gone */
+	char *dir;
+	HS_ARRAY(char *) before;   /* captures that were in DIR at the start, sorted */
 	HS_ARRAY(char *) names;    /* captures that are done, in their order */
 	HS_ARRAY(char *) troubles; /* sentences for the user */
 	bool noted, bye;
@@ -32,7 +34,10 @@ void hs_recording_ended(struct hs_recording *r, int pid, uint32_t how, int code)
 /* Take what the recorder has to say; call it when `fd` is readable. */
 void hs_recording_receive(struct hs_recording *r);
 
-/* Wait until the captures of all processes that ended are rewritten. */
+/*
+ * Wait until the captures of all processes that ended are rewritten.  If the
+ * recorder is gone, `names` are all captures that came since the start.
+ */
 void hs_recording_finish(struct hs_recording *r);
 
 void hs_recording_deinit(struct hs_recording *r);
