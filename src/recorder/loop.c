@@ -61,7 +61,9 @@ static void answer(int fd, enum rc_message_kind kind, const char *text)
 static const char *open_all(struct rc_recorder *rc)
 {
 	char path[64];
-	rc->dir_fd = open(rc->options.dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	rc->dir_fd = rc->options.dir_fd;
+	if (rc->dir_fd < 0)
+		rc->dir_fd = open(rc->options.dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (rc->dir_fd < 0)
 		return "cannot open the directory";
 	if (flock(rc->dir_fd, LOCK_EX | LOCK_NB))

@@ -18,6 +18,7 @@
 struct rc_options {
 	int control_fd; /* -1: started by a tracked program, no run waits for us */
 	const char *dir;
+	int dir_fd;           /* DIR, locked for us; or -1 */
 	uint64_t interval_ns; /* between snapshots */
 	uint64_t max_disk;    /* bytes of one capture; 0: no bound */
 	bool reports;         /* of captures that no run waits for: write HTML and text */

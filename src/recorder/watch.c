@@ -3,7 +3,10 @@
 /* Snapshots.  Everything here is read from /proc; the target is not disturbed. */
 #include "src/recorder/watch.h"
 
+#include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -22,9 +25,20 @@
 /* After so many snapshots they are taken half as often. */
 #define SNAPSHOTS_BEFORE_DOUBLING 1024u
 
+/* What a process that saw no /proc of its own left untold cannot be compared. */
+static bool pid_is_alive(const struct rc_target *t)
+{
+	struct pollfd p = {.fd = t->pid_fd, .events = POLLIN};
+	if (t->pid_fd >= 0)
+		return poll(&p, 1, 0) == 0;
+	return kill(t->pid, 0) == 0 || errno == EPERM;
+}
+
 bool rc_watch_alive(const struct rc_target *t)
 {
 	struct rc_process p;
+	if (!t->start_ticks)
+		return pid_is_alive(t);
 	return rc_process_look(t->pid, &p) && p.start_ticks == t->start_ticks &&
 	       !rc_process_ended(&p);
 }

@@ -2,19 +2,29 @@
 
 /*
  * A recorder keeps its folder locked (flock), so whether one is there is asked
- * of the kernel.  To start one: fork, fork again, exec.  All by raw system
+ * of the kernel.  If none is, we lock it, and the recorder inherits the lock: of
+ * programs that begin at once only one starts a recorder.
+ *
+ * To start one: fork, fork again, exec.  All by raw system
  * calls, since we may be inside the program's first malloc, and without
  * SIGCHLD: the program's handlers and its wait() never see the child between.
+ *
+ * To a process that is given orphans (PID 1 of a container, or by
+ * PR_SET_CHILD_SUBREAPER) the recorder would come back as a child like any
+ * other, and if it waits for all of them it would wait for ever: the recorder
+ * waits for its end.  There the child between stays, and keeps the recorder.
  */
 #include "src/tracker/spawn.h"
 
 #include <dlfcn.h>
+#include <fcntl.h>
 #include <link.h>
 #include <string.h>
 
 #include "src/tracker/initial.h"
 
 #define RECORDER "heapsnap-recorder"
+#define DIR_FD   "3" /* where it finds its folder */
 
 /* Where the recorder lies as seen from the folder of this library. */
 static const char *const places[] = {
@@ -69,10 +79,10 @@ static bool find_recorder(char *path, size_t size)
 	return sys_is_executable(path);
 }
 
-static _Noreturn void become_recorder(const char *path, const char *dir)
+static _Noreturn void become_recorder(const char *path, const char *dir, int dir_fd)
 {
 	char *argv[] = {(char *)(uintptr_t)RECORDER, (char *)(uintptr_t) "--alone",
-			(char *)(uintptr_t)dir, NULL};
+			(char *)(uintptr_t)dir, (char *)(uintptr_t)DIR_FD, NULL};
 	char *env[N_PASSED + 1];
 	size_t n = 0;
 	for (size_t i = 0; i < N_PASSED; i++)
@@ -80,29 +90,64 @@ static _Noreturn void become_recorder(const char *path, const char *dir)
 			env[n++] = kept[i];
 	env[n] = NULL;
 	sys_new_session();
-	sys_close_all();
+	sys_close_all_but(dir_fd, DIR_FD[0] - '0');
 	sys_unblock_signals();
 	sys_execve(path, argv, env);
 	sys_exit(1);
 }
 
-void tr_spawn_recorder(const char *dir)
+/* The child between: seen by nobody, in as little memory as possible. */
+static _Noreturn void keep_recorder(long recorder)
+{
+	/* The program's handlers stay, and would not find their memory. */
+	sys_signals_block();
+	sys_new_session();
+	sys_close_all_but(-1, 0);
+	sys_chdir("/");
+	sys_forget_memory();
+	sys_reap_silent(recorder);
+	sys_exit(0);
+}
+
+/* The recorder's path, or "". */
+static void choose_recorder(char *path, size_t size)
+{
+	char *p = path;
+	*path = '\0';
+	if (*choice == '/')
+		tr_append(&p, path + size, choice);
+	else if (!find_recorder(path, size))
+		*path = '\0';
+}
+
+static void start(const char *dir, int dir_fd)
 {
 	char path[4096];
-	if (!strcmp(choice, "none") || sys_is_locked(dir))
+	choose_recorder(path, sizeof(path));
+	if (!*path)
 		return;
-	if (*choice == '/') {
-		char *p = path;
-		tr_append(&p, path + sizeof(path), choice);
-	} else if (!find_recorder(path, sizeof(path))) {
-		return;
-	}
+	bool stays = sys_is_given_orphans();
 	long child = sys_fork_silently();
 	if (child == 0) {
-		if (sys_fork_silently() == 0)
-			become_recorder(path, dir);
+		long recorder = sys_fork_silently();
+		if (recorder == 0)
+			become_recorder(path, dir, dir_fd);
+		if (stays)
+			keep_recorder(recorder);
 		sys_exit(0);
 	}
-	if (child > 0)
+	if (child > 0 && !stays)
 		sys_reap_silent(child);
+}
+
+void tr_spawn_recorder(const char *dir)
+{
+	if (!strcmp(choice, "none"))
+		return;
+	int fd = (int)sys_open(dir, O_RDONLY | O_DIRECTORY, 0);
+	if (fd < 0)
+		return;
+	if (sys_lock(fd))
+		start(dir, fd);
+	sys_close(fd); /* the lock is the recorder's, if there is one */
 }

@@ -226,6 +226,47 @@ void sys_reap_silent(long pid)
 		;
 }
 
+bool sys_is_given_orphans(void)
+{
+	int is_reaper = 0;
+	SYS2(SYS_prctl, PR_GET_CHILD_SUBREAPER, &is_reaper);
+	return is_reaper || sys_getpid() == 1;
+}
+
+void sys_chdir(const char *path)
+{
+	SYS1(SYS_chdir, path);
+}
+
+#define KEPT_AROUND ((uintptr_t)64 << 10) /* the kernel writes to rseq's area there */
+#define PAGE        ((uintptr_t)4096)
+
+void sys_forget_memory(void)
+{
+	extern const char __ehdr_start[] TR_HIDDEN, _end[] TR_HIDDEN;
+	uintptr_t thread = (uintptr_t)__builtin_thread_pointer();
+	uintptr_t stack = (uintptr_t)__builtin_frame_address(0);
+	uintptr_t starts[] = {(uintptr_t)__ehdr_start, thread - KEPT_AROUND,
+			      stack - KEPT_AROUND};
+	uintptr_t ends[] = {(uintptr_t)_end, thread + KEPT_AROUND, stack + KEPT_AROUND};
+	uintptr_t from = 0;
+	while (from != UINTPTR_MAX) {
+		/* What is kept and comes next, with all that begins before FROM. */
+		uintptr_t to = UINTPTR_MAX, next = UINTPTR_MAX;
+		for (unsigned i = 0; i < 3; i++) {
+			if (ends[i] >= from && starts[i] < to) {
+				to = starts[i];
+				next = ends[i];
+			}
+		}
+		uintptr_t end = to == UINTPTR_MAX ? ((uintptr_t)1 << 47) - PAGE
+						  : to & ~(PAGE - 1);
+		if (end > from)
+			SYS2(SYS_munmap, from, end - from);
+		from = next == UINTPTR_MAX ? next : (next + PAGE - 1) & ~(PAGE - 1);
+	}
+}
+
 void sys_execve(const char *path, char *const *argv, char *const *env)
 {
 	SYS3(SYS_execve, path, argv, env);
@@ -242,14 +283,31 @@ void sys_new_session(void)
 	SYS0(SYS_setsid);
 }
 
-void sys_close_all(void)
+static void close_from(int first)
 {
-	if (SYS3(SYS_close_range, 0, ~0u, 0) == 0)
+	if (SYS3(SYS_close_range, first, ~0u, 0) == 0)
 		return;
 	struct rlimit limit = {.rlim_cur = 65536};
 	SYS4(SYS_prlimit64, 0, RLIMIT_NOFILE, NULL, &limit);
-	for (unsigned long fd = 0; fd < limit.rlim_cur && fd < 1u << 20; fd++)
+	for (unsigned long fd = (unsigned)first; fd < limit.rlim_cur && fd < 1u << 20;
+	     fd++)
 		SYS1(SYS_close, fd);
+}
+
+void sys_close_all_but(int fd, int at)
+{
+	if (fd < 0) {
+		close_from(0);
+		return;
+	}
+	/* dup3 refuses to do nothing, and what it makes is open for the next program. */
+	if (fd == at)
+		SYS3(SYS_fcntl, fd, F_SETFD, 0);
+	else
+		SYS3(SYS_dup3, fd, at, 0);
+	for (int i = 0; i < at; i++)
+		SYS1(SYS_close, i);
+	close_from(at + 1);
 }
 
 void sys_unblock_signals(void)
@@ -263,14 +321,9 @@ bool sys_is_executable(const char *path)
 	return SYS3(SYS_faccessat, AT_FDCWD, path, X_OK) == 0;
 }
 
-bool sys_is_locked(const char *path)
+bool sys_lock(int fd)
 {
-	long fd = sys_open(path, O_RDONLY | O_DIRECTORY, 0);
-	if (fd < 0)
-		return false;
-	long r = SYS2(SYS_flock, fd, LOCK_SH | LOCK_NB);
-	sys_close((int)fd); /* and with it the lock */
-	return r == -EWOULDBLOCK;
+	return SYS2(SYS_flock, fd, LOCK_EX | LOCK_NB) == 0;
 }
 
 uint64_t sys_realtime_ns(void)

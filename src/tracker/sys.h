@@ -78,15 +78,23 @@ void sys_alternate_stack(uintptr_t addr, bool *on_ret, bool *holds_ret);
  */
 long sys_fork_silently(void);
 void sys_reap_silent(long pid);
+bool sys_is_given_orphans(void);
+void sys_chdir(const char *path);
+
+/* Unmap all but this library, the thread's own data and the end of its stack. */
+void sys_forget_memory(void);
+
 void sys_execve(const char *path, char *const *argv, char *const *env);
 _Noreturn void sys_exit(int code);
 void sys_new_session(void);
-void sys_close_all(void); /* all descriptors, the kernel's newest way or one by one */
+/* Close all descriptors but FD (-1: none), which becomes AT. */
+void sys_close_all_but(int fd, int at);
+
 void sys_unblock_signals(void);
 bool sys_is_executable(const char *path);
 
-/* Does somebody hold an exclusive flock on PATH?  False if that cannot be asked. */
-bool sys_is_locked(const char *path);
+/* Try to lock FD (flock) until it is closed, here and in whoever inherits it. */
+bool sys_lock(int fd);
 
 uint64_t sys_realtime_ns(void);
 void sys_random(void *buf, size_t size);
