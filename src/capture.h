@@ -103,7 +103,7 @@ struct hs_capture_position {
 struct hs_capture_last {
 	uint32_t thread; /* index into `threads` */
 	uint32_t flags;  /* HS_WIRE_LAST_* */
-	uint64_t last;   /* address of its last allocation, or 0 */
+	uint64_t last;   /* address of its last allocation */
 	/* HS_WIRE_LAST_RELEASED: the block. */
 	uint64_t addr, size, born;
 	uint32_t stack, kind, owner; /* owner: index into `threads` */

@@ -430,7 +430,7 @@ bool hs_fold_get_last(const struct hs_fold *f, uint32_t thread, struct hs_fold_l
 		return false;
 	const struct thread *t = &f->threads.at[thread];
 	*ret = (struct hs_fold_last){.lives = t->last_lives,
-				     .last = t->last_lives ? t->last : 0,
+				     .last = t->last,
 				     .released = t->in_flight == RELEASED,
 				     .unknown = t->in_flight == UNKNOWN};
 	if (!ret->released)

@@ -86,7 +86,7 @@ void hs_fold_restore_totals(struct hs_fold *f, const struct hs_fold_totals *tota
 
 /* What of a thread's last calls matters for those to come. */
 struct hs_fold_last {
-	bool lives;    /* its last allocation, at `last`, was not freed yet */
+	bool lives;    /* its last allocation, at `last`, was not given back yet */
 	bool released; /* a realloc has given back `block` and is not over */
 	bool unknown;  /* likewise, of a block that was not known */
 	/* `block` was the last allocation of its thread, which made none since. */
