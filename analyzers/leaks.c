@@ -99,7 +99,7 @@ static void say_evidence(struct hs_findings *out, struct hs_finding *f,
 {
 	const struct hs_profile *p = f->profile;
 	unsigned long long live = g->live_blocks, allocs = g->allocs;
-	if (p->has & HS_HAS_TOTALS) {
+	if (hs_has_frees(p)) {
 		if (!g->frees)
 			hs_finding_say(
 				out, f,
@@ -148,7 +148,7 @@ static void leaks_run(const struct hs_target *target, struct hs_findings *out)
 	const struct hs_profile *p = target->profile;
 	struct groups g = {.of_site = hs_xcalloc(p->n_sites, sizeof(*g.of_site))};
 	for (uint32_t i = 0; i < p->n_sites; i++) {
-		if (!p->sites[i].live_blocks)
+		if (!p->sites[i].live_blocks && !p->sites[i].live_bytes)
 			continue;
 		struct hs_culprit culprit =
 			hs_findings_culprit(out, p, p->sites[i].stack);

@@ -104,7 +104,8 @@ static void top_run(const struct hs_target *target, struct hs_findings *out)
 	for (uint32_t i = 0; i < p->n_sites; i++)
 		keys[i] = hs_findings_culprit(out, p, p->sites[i].stack).key;
 	for (enum hs_hotspot_by by = HS_BY_PEAK; by <= HS_BY_TEMPORARY; by++)
-		if (p->has & needs_of(by))
+		if (p->has & needs_of(by) &&
+		    (by != HS_BY_ALLOCATIONS || hs_has_counts(p, HS_HAS_TOTALS)))
 			rank(p, keys, by, out);
 	free(keys);
 }

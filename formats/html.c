@@ -73,8 +73,12 @@ static void put_count(struct hs_out *out, uint64_t n)
 	hs_put(out, text + at, sizeof(text) - at);
 }
 
-static void put_blocks(struct hs_out *out, uint64_t n)
+/* Nothing where their number is not known. */
+static void put_in_blocks(struct hs_out *out, uint64_t n)
 {
+	if (!n)
+		return;
+	hs_puts(out, " in ");
 	put_count(out, n);
 	hs_puts(out, n == 1 ? " block" : " blocks");
 }
@@ -289,8 +293,8 @@ static void put_suspect(struct page *page, const struct hs_finding *f, bool with
 	hs_printf(out, ">\n<p class=\"facts\"><span class=\"badge %s\">%s</span> <b>",
 		  confidence, confidence);
 	hs_put_size(out, f->bytes);
-	hs_puts(out, "</b> in ");
-	put_blocks(out, f->blocks);
+	hs_puts(out, "</b>");
+	put_in_blocks(out, f->blocks);
 	if (f->bytes_per_hour) {
 		hs_puts(out, ", +");
 		hs_put_size(out, f->bytes_per_hour);
@@ -307,6 +311,14 @@ static bool is_suspect(const struct hs_finding *f)
 }
 
 /* "11, 39.8 MiB" beside the title */
+static bool knows_what_lived(const struct page *page)
+{
+	for (size_t i = 0; i < page->n_processes; i++)
+		if (nth(page, i)->has & HS_HAS_LIVE)
+			return true;
+	return false;
+}
+
 static void put_suspects_title(struct page *page, const struct hs_finding *f, size_t n)
 {
 	uint64_t count = 0, bytes = 0;
@@ -325,7 +337,11 @@ static void put_suspects_title(struct page *page, const struct hs_finding *f, si
 	hs_puts(page->out, "</h2>\n");
 	if (!count)
 		hs_puts(page->out,
-			"<p class=\"none\">Nothing here looks like a leak.</p>\n");
+			knows_what_lived(page)
+				? "<p class=\"none\">Nothing here looks like a "
+				  "leak.</p>\n"
+				: "<p class=\"none\">Unknown: the source does not "
+				  "tell what lived at the end.</p>\n");
 }
 
 static void put_suspects(struct page *page)
@@ -360,8 +376,8 @@ static void put_hotspot(struct page *page, const struct hs_finding *f)
 	if (f->by == HS_BY_PEAK || f->by == HS_BY_ALLOCATED) {
 		hs_puts(page->out, "<b>");
 		hs_put_size(page->out, f->bytes);
-		hs_puts(page->out, "</b> in ");
-		put_blocks(page->out, f->blocks);
+		hs_puts(page->out, "</b>");
+		put_in_blocks(page->out, f->blocks);
 	} else {
 		hs_puts(page->out, "<b>");
 		put_count(page->out, f->blocks);
@@ -441,9 +457,9 @@ static void put_process_row(struct hs_out *out, const struct hs_profile *p)
 	hs_puts(out, "</th>");
 	put_size_cell(out, p->has & HS_HAS_PEAK, t->peak_bytes);
 	put_size_cell(out, p->has & HS_HAS_LIVE, t->live_bytes);
-	put_count_cell(out, p->has & HS_HAS_LIVE, t->live_blocks);
+	put_count_cell(out, hs_has_counts(p, HS_HAS_LIVE), t->live_blocks);
 	put_size_cell(out, p->has & HS_HAS_TOTALS, t->bytes);
-	put_count_cell(out, p->has & HS_HAS_TOTALS, t->allocs);
+	put_count_cell(out, hs_has_counts(p, HS_HAS_TOTALS), t->allocs);
 	put_count_cell(out, p->has & HS_HAS_TEMPORARIES, t->temporaries);
 	put_size_cell(out, p->has & HS_HAS_RSS, highest_rss(p));
 	hs_puts(out, "<td>");

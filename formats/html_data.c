@@ -292,6 +292,9 @@ static unsigned known_figures(uint32_t has)
 		mask |= 1u << HS_FIGURE_BYTES | 1u << HS_FIGURE_ALLOCATIONS;
 	if (has & HS_HAS_TEMPORARIES)
 		mask |= 1u << HS_FIGURE_TEMPORARIES;
+	if (has & HS_BYTES_ALONE)
+		mask &= 1u << HS_FIGURE_PEAK_BYTES | 1u << HS_FIGURE_LIVE_BYTES |
+			1u << HS_FIGURE_BYTES;
 	return mask;
 }
 

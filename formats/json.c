@@ -174,19 +174,24 @@ static void put_totals(struct json *j, const struct hs_profile *p)
 	const struct hs_totals *t = &p->totals;
 	begin(j, "totals", '{');
 	if (p->has & HS_HAS_TOTALS) {
-		put_number(j, "allocations", t->allocs);
-		put_number(j, "frees", t->frees);
-		put_number(j, "unmatched_frees", t->unmatched_frees);
+		if (hs_has_counts(p, HS_HAS_TOTALS))
+			put_number(j, "allocations", t->allocs);
+		if (hs_has_frees(p)) {
+			put_number(j, "frees", t->frees);
+			put_number(j, "unmatched_frees", t->unmatched_frees);
+		}
 		put_number(j, "allocated_bytes", t->bytes);
 	}
 	if (p->has & HS_HAS_TEMPORARIES)
 		put_number(j, "temporary_allocations", t->temporaries);
 	if (p->has & HS_HAS_LIVE) {
-		put_number(j, "live_blocks", t->live_blocks);
+		if (hs_has_counts(p, HS_HAS_LIVE))
+			put_number(j, "live_blocks", t->live_blocks);
 		put_number(j, "live_bytes", t->live_bytes);
 	}
 	if (p->has & HS_HAS_PEAK) {
-		put_number(j, "peak_blocks", t->peak_blocks);
+		if (hs_has_counts(p, HS_HAS_PEAK))
+			put_number(j, "peak_blocks", t->peak_blocks);
 		put_number(j, "peak_bytes", t->peak_bytes);
 		if (t->peak_ns)
 			put_moment(j, p, "peak_ns", t->peak_ns);
@@ -291,7 +296,8 @@ static void put_leak(struct json *j, const struct hs_finding *f)
 	put_text(j, "pattern", hs_pattern_name(f->pattern));
 	put_text(j, "confidence", hs_confidence_name(f->confidence));
 	put_number(j, "bytes", f->bytes);
-	put_number(j, "blocks", f->blocks);
+	if (f->blocks)
+		put_number(j, "blocks", f->blocks);
 	put_number(j, "stacks", f->n_stacks);
 	if (f->bytes_per_hour)
 		put_number(j, "bytes_per_hour", f->bytes_per_hour);
@@ -319,7 +325,8 @@ static void put_hotspot(struct json *j, const struct hs_finding *f)
 	put_text(j, "by", hs_hotspot_by_name(f->by));
 	if (f->by != HS_BY_TEMPORARY)
 		put_number(j, "bytes", f->bytes);
-	put_number(j, "blocks", f->blocks);
+	if (f->blocks)
+		put_number(j, "blocks", f->blocks);
 	put_number(j, "stacks", f->n_stacks);
 	put_number(j, "culprit", f->culprit);
 	put_stack(j, f->profile, f->stack);

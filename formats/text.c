@@ -45,8 +45,10 @@ static void put_leak_line(const struct hs_text *t, const struct hs_finding *f,
 		hs_printf(t->out, ", %s", hs_pattern_name(f->pattern));
 	hs_puts(t->out, "  ");
 	hs_put_size(t->out, f->bytes);
-	hs_puts(t->out, "  ");
-	hs_text_count(t, f->blocks, "block", "blocks");
+	if (f->blocks) {
+		hs_puts(t->out, "  ");
+		hs_text_count(t, f->blocks, "block", "blocks");
+	}
 	if (f->bytes_per_hour) {
 		hs_puts(t->out, "  +");
 		hs_put_size(t->out, f->bytes_per_hour);
@@ -116,11 +118,18 @@ static void put_leaks(const struct hs_text *t, unsigned top)
 		if (is_listed(t, &f[i]))
 			add_to(&all, &f[i]);
 	hs_text_label(t, "not freed");
+	if (!(t->p->has & HS_HAS_LIVE)) {
+		hs_puts(t->out,
+			"unknown: the source does not tell what lived at the end\n");
+		return;
+	}
 	hs_text_count(t, all.leaks, "place", "places");
 	hs_puts(t->out, ", ");
 	hs_put_size(t->out, all.bytes);
-	hs_puts(t->out, " in ");
-	hs_text_count(t, all.blocks, "block", "blocks");
+	if (hs_has_counts(t->p, HS_HAS_LIVE)) {
+		hs_puts(t->out, " in ");
+		hs_text_count(t, all.blocks, "block", "blocks");
+	}
 	hs_putc(t->out, '\n');
 	for (size_t i = 0; i < n; i++) {
 		if (f[i].profile == t->p && f[i].type == HS_FINDING_LEAK &&
@@ -160,8 +169,10 @@ static void put_row(const struct hs_text *t, const struct hs_finding *f, uint64_
 	char *amount = hs_out_take(&cell, NULL);
 	if (f->by == HS_BY_TEMPORARY)
 		hs_printf(t->out, "  %21s", amount);
-	else
+	else if (f->blocks)
 		hs_printf(t->out, "  %10s %10llu", amount, (unsigned long long)f->blocks);
+	else
+		hs_printf(t->out, "  %10s %10s", amount, "-");
 	hs_printf(t->out, " %3u %%  ",
 		  hs_text_percent(counted ? f->blocks : f->bytes, whole));
 	free(amount);
@@ -270,7 +281,7 @@ static void put_overview_row(const struct hs_text *t)
 	hs_text_spaces(t, 30 - hs_text_cut(t, hs_string(t->p, t->p->process.id), 30));
 	put_size_cell(t, has & HS_HAS_LIVE, s->live_bytes);
 	put_size_cell(t, has & HS_HAS_PEAK, s->peak_bytes);
-	if (has & HS_HAS_TOTALS)
+	if (hs_has_counts(t->p, HS_HAS_TOTALS))
 		hs_printf(t->out, " %12llu  ", (unsigned long long)s->allocs);
 	else
 		hs_printf(t->out, " %12s  ", "-");

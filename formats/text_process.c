@@ -85,9 +85,11 @@ void hs_text_live_and_peak(const struct hs_text *t)
 		hs_puts(t->out, t->p->process.end == HS_END_RUNNING ? "live now "
 								    : "live at the end ");
 		hs_put_size(t->out, n->live_bytes);
-		hs_puts(t->out, " in ");
-		hs_text_count(t, n->live_blocks, "block", "blocks");
-		hs_puts(t->out, "; ");
+		if (hs_has_counts(t->p, HS_HAS_LIVE)) {
+			hs_puts(t->out, " in ");
+			hs_text_count(t, n->live_blocks, "block", "blocks");
+		}
+		hs_puts(t->out, t->p->has & HS_HAS_PEAK ? "; " : "");
 	}
 	if (t->p->has & HS_HAS_PEAK) {
 		hs_puts(t->out, "peak ");
@@ -108,10 +110,14 @@ void hs_text_traffic(const struct hs_text *t)
 		return;
 	hs_text_label(t, "traffic");
 	hs_put_size(t->out, n->bytes);
-	hs_puts(t->out, " in ");
-	hs_text_count(t, n->allocs, "allocation", "allocations");
-	hs_puts(t->out, ", ");
-	hs_text_count(t, n->frees, "free", "frees");
+	if (hs_has_counts(t->p, HS_HAS_TOTALS)) {
+		hs_puts(t->out, " in ");
+		hs_text_count(t, n->allocs, "allocation", "allocations");
+	}
+	if (hs_has_frees(t->p)) {
+		hs_puts(t->out, ", ");
+		hs_text_count(t, n->frees, "free", "frees");
+	}
 	if (t->p->has & HS_HAS_TEMPORARIES)
 		hs_printf(t->out, "; temporary %llu (%u %%)",
 			  (unsigned long long)n->temporaries,

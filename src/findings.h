@@ -52,7 +52,7 @@ struct hs_finding {
 	hs_stack stack;                   /* a representative stack */
 	uint32_t culprit; /* index of the first frame (innermost first, inlines counted)
 			     that is not allocator, libc or another wrapper */
-	uint64_t bytes, blocks; /* HS_BY_TEMPORARY: bytes are unknown, 0 */
+	uint64_t bytes, blocks; /* 0: unknown, as bytes are for HS_BY_TEMPORARY */
 	uint32_t n_stacks; /* stacks with the same culprit that were summed up here */
 
 	/* leaks */

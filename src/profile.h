@@ -36,6 +36,7 @@ enum hs_has {
 	HS_HAS_MMAP = 1 << 10,
 	HS_HAS_STACKS = 1 << 11, /* where each thread was */
 	HS_HAS_CRASH = 1 << 12,
+	HS_BYTES_ALONE = 1 << 20, /* of PEAK, LIVE and TOTALS: blocks were not counted */
 };
 
 enum hs_end {
@@ -196,6 +197,19 @@ struct hs_profile {
 };
 
 _Static_assert(sizeof(struct hs_stack_info) == 8, "the trie is the big one");
+
+/* Does P know how many blocks or calls there were, where it HAS bytes (one bit)? */
+static inline bool hs_has_counts(const struct hs_profile *p, enum hs_has has)
+{
+	return (p->has & (has | HS_BYTES_ALONE)) == (uint32_t)has;
+}
+
+/* Sources that fold by themselves may tell allocations, yet nothing of frees. */
+static inline bool hs_has_frees(const struct hs_profile *p)
+{
+	return hs_has_counts(p, HS_HAS_TOTALS) &&
+	       (p->totals.frees || p->has & HS_HAS_LIVE);
+}
 
 static inline const char *hs_string(const struct hs_profile *p, hs_str s)
 {
