@@ -383,14 +383,19 @@ static void read_all(struct hs_reading *c)
 	c->opened = true;
 }
 
-/* Did the recorder put another checkpoint in place while we read? */
+/*
+ * Did the recorder put another checkpoint in place while we read?  It may lie
+ * behind what was the file's end when it was mapped.
+ */
 static bool has_changed(const struct hs_reading *c)
 {
 	const struct hs_wire_header *h = (const void *)c->data;
+	uint32_t generation = c->pub.header.generation;
+	if (!is_recorded(c))
+		return false;
 	__atomic_thread_fence(__ATOMIC_ACQUIRE);
-	return is_recorded(c) && c->last_generation == UINT32_MAX &&
-	       __atomic_load_n(&h->generation, __ATOMIC_ACQUIRE) !=
-		       c->pub.header.generation;
+	return (generation && !c->pub.folded) ||
+	       __atomic_load_n(&h->generation, __ATOMIC_ACQUIRE) != generation;
 }
 
 /* Finish opening C, or free it. */
@@ -409,25 +414,20 @@ static struct hs_error *finish(struct hs_reading *c, struct hs_cursor *in,
 	return NULL;
 }
 
-/* A recorder needs longer for a checkpoint than we for reading the file. */
-#define MOST_TRIES 8
-
 struct hs_error *hs_capture_open(struct hs_cursor *in, struct hs_capture **ret)
 {
-	struct hs_error *err;
-	for (int i = 0; i < MOST_TRIES; i++) {
-		struct hs_reading *c = new_reading(in);
-		err = finish(c, in, ret);
-		if (err)
-			return err;
-		if (!has_changed(c)) {
-			hs_cur_skip(in, hs_cur_left(in));
-			return NULL;
-		}
+	struct hs_reading *c = new_reading(in);
+	struct hs_error *err = finish(c, in, ret);
+	if (err)
+		return err;
+	if (!in->as_is && has_changed(c)) {
+		in->changed = true;
 		hs_capture_free(&c->pub);
+		return hs_error(
+			"its recorder has changed it while it was read: try again");
 	}
-	return hs_error("its recorder changed it again and again while it was read: try "
-			"again");
+	hs_cur_skip(in, hs_cur_left(in));
+	return NULL;
 }
 
 struct hs_error *hs_capture_open_until(struct hs_cursor *in, uint32_t last_generation,

@@ -163,8 +163,9 @@ bool hs_capture_probe(const uint8_t *data, size_t size);
 
 /*
  * Open the capture in IN, which must stay mapped.  The file may still be
- * growing: what was committed when it was opened is read.  Fails only where
- * the header cannot be read or is of a newer version.
+ * growing: what was committed when it was opened is read; where its recorder has
+ * replaced what was read meanwhile, IN->changed tells so, unless IN->as_is.
+ * Fails otherwise only where the header cannot be read or is of a newer version.
  */
 HS_MUST_USE struct hs_error *hs_capture_open(struct hs_cursor *in,
 					     struct hs_capture **ret);

@@ -31,6 +31,8 @@ struct hs_cursor {
 	const uint8_t *failed_at; /* NULL while all is well */
 	const char *name;         /* file name, for messages; borrowed */
 	bool truncated;           /* the bytes end before the original did */
+	bool changed;             /* others wrote to the file meanwhile: map it again, */
+	bool as_is;               /* ... or read it as it is, if it cannot be whole */
 	uint64_t offset;          /* of `start` in the file */
 	struct hs_feed *feed;     /* NULL: the bytes are all in memory */
 };

@@ -113,11 +113,10 @@ static struct hs_error *read_profile(struct hs_cursor *bytes, const char *id,
 	return NULL;
 }
 
-/* Formats that jump to and fro need all of the file at once. */
-static struct hs_error *read_whole(const char *path, const char *id,
-				   const struct hs_format *format,
-				   const struct hs_source *source,
-				   struct hs_profile **ret)
+static struct hs_error *read_mapped(const char *path, const char *id,
+				    const struct hs_format *format,
+				    const struct hs_source *source, bool as_is,
+				    bool *changed, struct hs_profile **ret)
 {
 	struct hs_file file;
 	struct hs_error *err = hs_file_open(path, 0, &file);
@@ -125,9 +124,30 @@ static struct hs_error *read_whole(const char *path, const char *id,
 		return err;
 	struct hs_cursor bytes = hs_cursor(file.data, file.size, path);
 	bytes.truncated = file.truncated;
+	bytes.as_is = as_is;
 	err = read_profile(&bytes, id, format, source, ret);
+	*changed = bytes.changed;
 	hs_file_close(&file);
 	return err;
+}
+
+/* A recorder works longer on a checkpoint than we on reading it. */
+#define MOST_TRIES 16
+
+/* Formats that jump to and fro need all of the file at once. */
+static struct hs_error *read_whole(const char *path, const char *id,
+				   const struct hs_format *format,
+				   const struct hs_source *source,
+				   struct hs_profile **ret)
+{
+	for (int i = 0;; i++) {
+		bool changed = false;
+		struct hs_error *err = read_mapped(path, id, format, source,
+						   i == MOST_TRIES, &changed, ret);
+		if (!changed)
+			return err;
+		hs_error_free(err);
+	}
 }
 
 static struct hs_error *read_image(const struct hs_inputs *in, const char *path,
