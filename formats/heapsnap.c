@@ -332,6 +332,7 @@ static void read_identity(struct reading *r, const char *file_name)
 	p->ppid = h->ppid;
 	p->start_ns = h->start_ns;
 	p->forked = h->flags & HS_WIRE_FORKED;
+	p->fork_stamp = c->fork_stamp;
 	p->lost_events = h->lost_events;
 	hs_build_has(r->b, HS_HAS_PID);
 	if (c->n_clock > 1)
@@ -419,6 +420,7 @@ static void read_capture(struct reading *r, const char *file_name)
 	add_fold(r);
 	add_mappings(r);
 	hs_build_totals(r->b, &r->peak);
+	hs_build_forks(r->b, f->forks.list.at, f->forks.list.n);
 	if (r->rss)
 		hs_build_has(r->b, HS_HAS_RSS);
 	read_end(r);

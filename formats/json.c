@@ -212,6 +212,16 @@ static void put_rss(struct json *j, const struct hs_profile *p)
 	end(j, '}');
 }
 
+static void put_inherited(struct json *j, const struct hs_profile *p)
+{
+	if (p->has & HS_HAS_INHERITED)
+		put_number(j, "inherited_blocks", p->inherited.blocks);
+	if (p->has & HS_HAS_INHERITED_BYTES)
+		put_number(j, "inherited_bytes", p->inherited.bytes);
+	if (p->process.forked)
+		put_number(j, "inherited_frees", p->inherited.frees);
+}
+
 static void put_mmap(struct json *j, const struct hs_profile *p)
 {
 	if (!(p->has & HS_HAS_MMAP))
@@ -273,6 +283,7 @@ static void put_process(struct json *j, const struct hs_profile *p)
 	if (p->has & HS_HAS_SNAPSHOTS)
 		put_number(j, "snapshots", p->n_snapshots);
 	put_totals(j, p);
+	put_inherited(j, p);
 	put_mmap(j, p);
 	put_rss(j, p);
 	put_warnings(j, p);

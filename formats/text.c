@@ -233,6 +233,7 @@ static void put_one(const struct hs_text *t)
 	hs_text_recorded(t);
 	hs_text_live_and_peak(t);
 	hs_text_traffic(t);
+	hs_text_inherited(t);
 	hs_text_mapped(t);
 	hs_text_rss(t);
 	hs_text_quality(t);
@@ -256,6 +257,7 @@ static void put_brief(const struct hs_text *t)
 	}
 	hs_text_live_and_peak(t);
 	hs_text_traffic(t);
+	hs_text_inherited(t);
 	hs_text_quality(t);
 	put_leaks(t, top ? top : 2);
 	put_hotspots_by(t, HS_BY_PEAK, top ? top : 2);

@@ -45,6 +45,7 @@ void hs_text_program(const struct hs_text *t);
 void hs_text_recorded(const struct hs_text *t);
 void hs_text_live_and_peak(const struct hs_text *t);
 void hs_text_traffic(const struct hs_text *t);
+void hs_text_inherited(const struct hs_text *t);
 void hs_text_mapped(const struct hs_text *t);
 void hs_text_rss(const struct hs_text *t);
 void hs_text_quality(const struct hs_text *t);

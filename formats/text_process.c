@@ -128,6 +128,30 @@ void hs_text_traffic(const struct hs_text *t)
 	hs_putc(t->out, '\n');
 }
 
+/* Of a forked process; its parent's totals have these blocks. */
+void hs_text_inherited(const struct hs_text *t)
+{
+	const struct hs_inherited *n = &t->p->inherited;
+	bool known = t->p->has & HS_HAS_INHERITED;
+	if (!known && !n->frees)
+		return;
+	hs_text_label(t, "inherited");
+	if (known && t->p->has & HS_HAS_INHERITED_BYTES) {
+		hs_put_size(t->out, n->bytes);
+		hs_puts(t->out, " in ");
+	}
+	if (known) {
+		hs_text_count(t, n->blocks, "block", "blocks");
+		hs_puts(t->out, " from the process it was forked from; ");
+		hs_text_count(t, n->frees, "was", "were");
+		hs_puts(t->out, " freed here; not part of the heap above\n");
+	} else {
+		hs_text_count(t, n->frees, "block", "blocks");
+		hs_puts(t->out, " of the process it was forked from freed here; how many "
+				"there were is in that one's capture\n");
+	}
+}
+
 void hs_text_mapped(const struct hs_text *t)
 {
 	const struct hs_mmap_totals *n = &t->p->mmap;

@@ -16,6 +16,7 @@
 #include "src/arena.h"
 #include "src/array.h"
 #include "src/fold.h"
+#include "src/forks.h"
 #include "src/hash.h"
 
 /* A live block on its way to the table: its site has no final index yet. */
@@ -36,6 +37,7 @@ struct hs_builder {
 	HS_ARRAY(struct hs_frame_info) frames;
 	HS_ARRAY(struct hs_stack_info) stacks;
 	HS_ARRAY(struct hs_snapshot) snapshots;
+	HS_ARRAY(struct hs_fork) forks;
 	HS_ARRAY(const char *) warnings;
 	HS_ARRAY(hs_str) arguments;
 	struct hs_map string_ids, frame_ids; /* hash of the content -> index */
@@ -79,6 +81,7 @@ static void free_tables(struct hs_builder *b)
 	hs_array_free(&b->frames);
 	hs_array_free(&b->stacks);
 	hs_array_free(&b->snapshots);
+	hs_array_free(&b->forks);
 	hs_array_free(&b->warnings);
 	hs_array_free(&b->arguments);
 	hs_array_free(&b->sites);
@@ -330,6 +333,12 @@ static void thin_out(struct hs_builder *b)
 	b->snapshots.n = n;
 }
 
+void hs_build_forks(struct hs_builder *b, const struct hs_fork *forks, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		hs_array_push(&b->forks, forks[i]);
+}
+
 void hs_build_snapshot(struct hs_builder *b, const struct hs_snapshot *s,
 		       bool figures_known)
 {
@@ -514,6 +523,7 @@ struct hs_profile *hs_build_seal(struct hs_builder *b)
 	SEAL(p, b, stacks);
 	SEAL(p, b, sites);
 	SEAL(p, b, snapshots);
+	SEAL(p, b, forks);
 	SEAL(p, b, warnings);
 	p->process = b->process;
 	p->process.argv = copy_table(b->arena, b->arguments.at, b->arguments.n,

@@ -70,6 +70,9 @@ void hs_build_totals(struct hs_builder *b, const struct hs_totals *peak_and_unma
 
 void hs_build_mmap(struct hs_builder *b, const struct hs_mmap_totals *totals);
 
+/* Stamps ascend. */
+void hs_build_forks(struct hs_builder *b, const struct hs_fork *forks, size_t n);
+
 /*
  * A snapshot at S->time_ns: for event sources the heap's figures are filled in
  * by the builder (heap_bytes, heap_blocks, peak_bytes and allocs are ignored).

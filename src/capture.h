@@ -28,7 +28,7 @@ struct hs_capture_text {
 
 /*
  * One event.  The size and stack of a free, delete or release mean nothing,
- * nor does any of these of a RETAIN.  An allocation's stack may not be defined
+ * nor does any of these of a RETAIN or FORK.  An allocation's stack may not be defined
  * yet: resolve ids after the last event.
  */
 struct hs_capture_event {
@@ -109,7 +109,7 @@ struct hs_capture_last {
 	uint32_t stack, kind, owner; /* owner: index into `threads` */
 };
 
-/* A record that is kept as it is: SEGMENT, LIVE_SET, PEAK, MAPS. */
+/* A record that is kept as it is: SEGMENT, LIVE_SET, PEAK, FORKS, MAPPED, MAPS. */
 struct hs_capture_record {
 	uint64_t tag;
 	struct hs_capture_text payload;
@@ -126,6 +126,8 @@ struct hs_capture_loss {
 struct hs_capture {
 	struct hs_wire_header header; /* a copy; fields beyond the file's own are 0 */
 	struct hs_capture_text name, exe, argv, version, system;
+
+	uint64_t fork_stamp; /* of the FORK in the parent's capture, or 0 */
 
 	bool ended;       /* an ENDED record is there */
 	uint32_t end_how; /* enum hs_wire_how */

@@ -224,6 +224,9 @@ static void read_payload(struct hs_reading *c, struct hs_path *path, uint64_t ta
 	case HS_WIRE_SYSTEM:
 		c->pub.system = rest(in);
 		break;
+	case HS_WIRE_FORKED_AT:
+		c->pub.fork_stamp = hs_cur_uleb(in);
+		break;
 	case HS_WIRE_PIECE:
 		/* Among events: it would change what is being read. */
 		if (!c->opened)
@@ -244,6 +247,7 @@ static void read_payload(struct hs_reading *c, struct hs_path *path, uint64_t ta
 	case HS_WIRE_LIVE_SET:
 	case HS_WIRE_PEAK:
 	case HS_WIRE_MAPPED:
+	case HS_WIRE_FORKS:
 	case HS_WIRE_MAPS:
 		kept = hs_array_add(&c->records);
 		kept->tag = tag;

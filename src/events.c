@@ -129,7 +129,7 @@ enum hs_events_stop hs_events_decode(struct hs_events *events, uint64_t limit,
 			break;
 		}
 		e.pos += length;
-		if (kind > HS_WIRE_DELETE_ARRAY) {
+		if (kind > HS_WIRE_FORK) {
 			e.unknown++;
 			continue;
 		}

@@ -124,6 +124,12 @@ static struct hs_error *take_mapped(struct folding *f, struct hs_cursor *in)
 	return hs_mapped_decode(in, f->pub.mappings);
 }
 
+static struct hs_error *take_forks(struct folding *f, struct hs_cursor *in)
+{
+	f->pub.forks.list.n = 0;
+	return hs_forks_decode(in, &f->pub.forks);
+}
+
 static void take_records(struct folding *f)
 {
 	const struct hs_capture *c = f->pub.capture;
@@ -142,6 +148,8 @@ static void take_records(struct folding *f)
 			err = take_live_set(f, &in);
 		else if (r->tag == HS_WIRE_MAPPED)
 			err = take_mapped(f, &in);
+		else if (r->tag == HS_WIRE_FORKS)
+			err = take_forks(f, &in);
 		if (r->tag == HS_WIRE_SEGMENT && !err)
 			hs_array_push(&f->segments, r->payload);
 		f->pub.damaged += err != NULL;
@@ -275,6 +283,9 @@ static void fold_event(struct folding *f, const struct hs_capture_event *e)
 	case HS_WIRE_DELETE_ARRAY:
 		hs_fold_dealloc(fold, e->addr);
 		break;
+	case HS_WIRE_FORK:
+		hs_forks_note(&f->pub.forks, fold, e->stamp);
+		break;
 	case HS_WIRE_RELEASE:
 		hs_fold_release(fold, e->thread, e->addr);
 		break;
@@ -403,6 +414,7 @@ void hs_folding_free(struct hs_folding *pub)
 	hs_array_free(&f->buffers);
 	hs_array_free(&f->segments);
 	hs_segments_free(f->cutter);
+	hs_array_free(&f->pub.forks.list);
 	hs_mappings_free(f->pub.mappings);
 	hs_fold_free(f->pub.fold);
 	free(f);

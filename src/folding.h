@@ -11,6 +11,7 @@
 
 #include "src/array.h"
 #include "src/capture.h"
+#include "src/forks.h"
 
 struct hs_fold;
 struct hs_mappings;
@@ -20,6 +21,7 @@ struct hs_folding {
 	struct hs_capture *capture; /* borrowed; all of its events were read */
 	struct hs_fold *fold;       /* its threads are indices of the capture's */
 	struct hs_mappings *mappings;
+	struct hs_forks forks;
 	/*
 	 * Payloads of SEGMENT records, in order; each ends with a snapshot, but for
 	 * the last.

@@ -15,6 +15,7 @@
 #include "src/ids.h"
 
 struct hs_arena;
+struct hs_fork;
 
 /* A half-open address range, [start, end). */
 struct hs_range {
@@ -36,6 +37,8 @@ enum hs_has {
 	HS_HAS_MMAP = 1 << 10,
 	HS_HAS_STACKS = 1 << 11, /* where each thread was */
 	HS_HAS_CRASH = 1 << 12,
+	HS_HAS_INHERITED = 1 << 13,       /* inherited.blocks */
+	HS_HAS_INHERITED_BYTES = 1 << 14, /* inherited.bytes */
 	HS_BYTES_ALONE = 1 << 20, /* of PEAK, LIVE and TOTALS: blocks were not counted */
 };
 
@@ -76,6 +79,7 @@ struct hs_process_info {
 	struct hs_crash crash; /* if HS_HAS_CRASH */
 	bool complete;         /* false: cut off or damaged; `warnings` says how */
 	bool forked;           /* older blocks belong to the parent */
+	uint64_t fork_stamp;   /* as the parent's capture has it, or 0 */
 	uint64_t lost_events;  /* never hide this */
 };
 
@@ -164,13 +168,20 @@ struct hs_totals {
 	uint64_t allocs, frees, bytes, temporaries;
 	uint64_t live_blocks, live_bytes;
 	uint64_t peak_blocks, peak_bytes, peak_ns;
-	uint64_t unmatched_frees; /* of blocks that were never seen: inherited, or
-				     attached late */
+	uint64_t unmatched_frees; /* of blocks that were never seen: older than the
+				     recording; once hs_inherit() was called, those
+				     inherited are told apart */
 };
 
 /* Mappings that the program made itself; no part of the heap's totals. */
 struct hs_mmap_totals {
 	uint64_t mapped_bytes, peak_bytes, calls;
+};
+
+/* Of a forked process: its parent's blocks; no part of its totals.  See inherit.h. */
+struct hs_inherited {
+	uint64_t blocks, bytes; /* at the fork */
+	uint64_t frees;         /* by this process */
 };
 
 struct hs_profile {
@@ -180,6 +191,7 @@ struct hs_profile {
 	struct hs_process_info process;
 	struct hs_totals totals; /* sums over sites, checked */
 	struct hs_mmap_totals mmap;
+	struct hs_inherited inherited;
 
 	const char *const *strings; /* by hs_str.i; strings[0] is "" */
 	const struct hs_thread_info *threads;
@@ -189,11 +201,12 @@ struct hs_profile {
 	const struct hs_site *sites;
 	const struct hs_live *live;
 	const struct hs_snapshot *snapshots;
+	const struct hs_fork *forks; /* stamps ascend */
 	const char *const *warnings; /* sentences: what is missing or doubtful */
 
 	/* Table sizes; where index 0 means "none" it is counted. */
 	uint32_t n_strings, n_threads, n_modules, n_frames, n_stacks, n_sites, n_live;
-	uint32_t n_snapshots, n_warnings;
+	uint32_t n_snapshots, n_forks, n_warnings;
 };
 
 _Static_assert(sizeof(struct hs_stack_info) == 8, "the trie is the big one");

@@ -161,6 +161,7 @@ enum hs_wire_kind {
 	HS_WIRE_NEW_ARRAY = 9,
 	HS_WIRE_DELETE = 10,
 	HS_WIRE_DELETE_ARRAY = 11,
+	HS_WIRE_FORK = 12, /* the process is about to fork; always has a stamp */
 };
 
 #define HS_WIRE_STACK_SHIFT   4
@@ -201,6 +202,7 @@ enum hs_wire_record {
 	HS_WIRE_ARGV = 12,       /* arguments, each ended by NUL */
 	HS_WIRE_VERSION_OF = 13, /* text: version of the tracker */
 	HS_WIRE_SYSTEM = 14,     /* text: kernel, libc, host; separated by NUL */
+	HS_WIRE_FORKED_AT = 15,  /* uleb stamp: the FORK in the parent's log */
 
 	/* Of the recorder. */
 	HS_WIRE_PIECE = 20,    /* uleb stream, sequence, tid, base_stamp; events */
@@ -220,6 +222,7 @@ enum hs_wire_record {
 	 * the block that a realloc gave back.
 	 */
 	HS_WIRE_FOLDED = 34,
+	HS_WIRE_FORKS = 35, /* what was live at each FORK; see forks.h */
 
 	/* Reserved: sampling weights, inherited blocks, Python code, marks, scan
 	 * results, stacks of frees, inline module data. */

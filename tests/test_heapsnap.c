@@ -11,6 +11,7 @@
 #include "src/cursor.h"
 #include "src/file.h"
 #include "src/fold.h"
+#include "src/forks.h"
 #include "src/segment.h"
 #include "tests/lib/capbuild.h"
 #include "tests/lib/heapmodel.h"
@@ -502,7 +503,7 @@ START_TEST(the_samples_tell_the_figures_that_their_readme_promises)
 }
 END_TEST
 
-START_TEST(a_log_and_its_sums_tell_the_same_of_mappings)
+START_TEST(a_log_and_what_it_came_to_tell_the_same_of_mappings_and_forks)
 {
 	const char *const names[] = {"good-mappings.hsnap", "good-mapped.hsnap"};
 	for (size_t i = 0; i < HS_COUNT(names); i++) {
@@ -513,6 +514,12 @@ START_TEST(a_log_and_its_sums_tell_the_same_of_mappings)
 		ck_assert_uint_eq(p->mmap.mapped_bytes, 12 * 4096);
 		ck_assert_uint_eq(p->mmap.peak_bytes, 16 * 4096);
 		ck_assert_uint_eq(p->totals.bytes, 1000);
+		ck_assert_uint_eq(p->process.fork_stamp, 900);
+		ck_assert_uint_eq(p->n_forks, 1);
+		ck_assert_uint_eq(p->forks[0].stamp, 1028);
+		ck_assert_uint_eq(p->forks[0].live_blocks, 3);
+		ck_assert_uint_eq(p->forks[0].live_bytes, 300);
+		ck_assert_uint_eq(p->forks[0].unmatched_frees, 0);
 		hs_profile_free(p);
 	}
 	struct hs_profile *p = sample("good-log.hsnap");
@@ -589,7 +596,7 @@ HS_SUITE("heapsnap", a_log_becomes_the_profile_that_the_model_has,
 	 the_end_is_the_recorder_s_then_the_exit_hook_s_then_unknown,
 	 stacks_that_were_cut_are_marked_and_unknown_addresses_kept,
 	 the_samples_tell_the_figures_that_their_readme_promises,
-	 a_log_and_its_sums_tell_the_same_of_mappings,
+	 a_log_and_what_it_came_to_tell_the_same_of_mappings_and_forks,
 	 lost_events_make_a_capture_incomplete_and_are_told,
 	 missing_pieces_are_told_in_good_english,
 	 cut_and_damaged_captures_stay_valid_profiles)

@@ -12,6 +12,7 @@
 #include "src/cmd/output.h"
 #include "src/cmd/progress.h"
 #include "src/hash.h"
+#include "src/inherit.h"
 #include "src/log.h"
 #include "src/names.h"
 #include "src/symbols.h"
@@ -39,7 +40,11 @@ static void warn_of_loss(const struct hs_input *input)
 static void link_parents(struct hs_pipeline *p)
 {
 	struct hs_map by_uid = {0};
-	for (size_t i = p->inputs.list.n; i--;) {
+	size_t n = p->inputs.list.n;
+	struct hs_profile **profiles HS_CLEANUP(hs_freep) =
+		hs_xcalloc(n, sizeof(*profiles));
+	uint32_t *parents HS_CLEANUP(hs_freep) = hs_xcalloc(n, sizeof(*parents));
+	for (size_t i = n; i--;) {
 		const struct hs_profile *profile = p->inputs.list.at[i].profile;
 		const char *uid = hs_string(profile, profile->process.uid);
 		if (*uid)
@@ -47,15 +52,20 @@ static void link_parents(struct hs_pipeline *p)
 				    hs_hash_bytes(HS_HASH_INIT, uid, strlen(uid)), NULL) =
 				(uint32_t)i;
 	}
-	for (size_t i = 0; i < p->inputs.list.n; i++) {
+	for (size_t i = 0; i < n; i++) {
 		struct hs_profile *child = p->inputs.list.at[i].profile;
 		const char *uid = hs_string(child, child->process.parent_uid);
 		uint32_t *parent = hs_map_get(
 			&by_uid, hs_hash_bytes(HS_HASH_INIT, uid, strlen(uid)));
-		if (*uid && parent && *parent != i)
-			child->process.parent = hs_profile_add_string(
-				child, p->inputs.list.at[*parent].id);
+		profiles[i] = child;
+		parents[i] = HS_NO_PARENT;
+		if (!*uid || !parent || *parent == i)
+			continue;
+		parents[i] = *parent;
+		child->process.parent =
+			hs_profile_add_string(child, p->inputs.list.at[*parent].id);
 	}
+	hs_inherit(profiles, parents, n);
 	hs_map_deinit(&by_uid);
 }
 

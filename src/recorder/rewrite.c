@@ -63,6 +63,14 @@ static void put_mapped(struct rewriting *w, const struct hs_folding *f)
 	put_record(w, HS_WIRE_MAPPED);
 }
 
+static void put_forks(struct rewriting *w, const struct hs_folding *f)
+{
+	if (!f->forks.list.n)
+		return;
+	hs_forks_encode(&f->forks, &w->record);
+	put_record(w, HS_WIRE_FORKS);
+}
+
 static void put_piece(struct rewriting *w, const struct hs_capture_piece *p)
 {
 	const uint64_t head[] = {p->stream, p->sequence, p->tid, p->base_stamp};
@@ -225,6 +233,10 @@ static void put_identity(struct rewriting *w, struct hs_out *page)
 		hs_put_uleb(page, texts[i].tag);
 		put_text(page, texts[i].text);
 	}
+	if (c->fork_stamp) {
+		put_numbers(&w->record, &c->fork_stamp, 1);
+		put_record(w, HS_WIRE_FORKED_AT);
+	}
 }
 
 static struct hs_error *put_header(int fd, const struct hs_capture *c, uint64_t end_page,
@@ -257,6 +269,7 @@ static void put_folded(struct rewriting *w, const struct hs_folding *f)
 {
 	put_state(w, f);
 	put_mapped(w, f);
+	put_forks(w, f);
 	put_stacks(w);
 }
 

@@ -4,6 +4,7 @@
  * The capture's name and header, and what the environment says of them.
  */
 #include "src/tracker/identity.h"
+#include "src/tracker/fork.h"
 
 #include <fcntl.h>
 #include <gnu/libc-version.h>
@@ -189,10 +190,25 @@ static void put_record(uint8_t **pos, const uint8_t *end, uint8_t tag, const cha
 	*pos = p + n;
 }
 
-static void put_records(uint8_t *p, const uint8_t *end)
+/* Which of the parent's forks we come from. */
+static void put_forked_at(uint8_t **pos, const uint8_t *end)
+{
+	char bytes[10], *p = bytes;
+	uint64_t stamp = tr_fork_take_stamp();
+	if (!stamp)
+		return;
+	for (; stamp >= 128; stamp >>= 7)
+		*p++ = (char)(stamp | 128);
+	*p++ = (char)stamp;
+	put_record(pos, end, HS_WIRE_FORKED_AT, bytes, (size_t)(p - bytes));
+}
+
+static void put_records(uint8_t *p, const uint8_t *end, uint32_t flags)
 {
 	static char text[4096]; /* as in name_self */
 	put_record(&p, end, HS_WIRE_NAME, self.name, strlen(self.name));
+	if (flags & HS_WIRE_FORKED)
+		put_forked_at(&p, end);
 	put_record(&p, end, HS_WIRE_VERSION_OF, PACKAGE_VERSION, strlen(PACKAGE_VERSION));
 
 	struct utsname u;
@@ -239,7 +255,7 @@ void tr_identity_fill(struct hs_wire_header *h, uint32_t flags)
 	memcpy(h->parent_id, self.parent_id, sizeof(h->parent_id));
 	h->flags = flags | (settings.keep_log ? HS_WIRE_KEEP_LOG : 0);
 	h->state = HS_WIRE_LIVE;
-	put_records((uint8_t *)h + sizeof(*h), (uint8_t *)h + HS_WIRE_PAGE);
+	put_records((uint8_t *)h + sizeof(*h), (uint8_t *)h + HS_WIRE_PAGE, flags);
 	h->start_ns = sys_realtime_ns();
 	h->start_stamp = tr_stamp();
 	__atomic_thread_fence(__ATOMIC_RELEASE);

@@ -11,6 +11,7 @@
 
 #include "src/tracker/capture.h"
 #include "src/tracker/cxx.h"
+#include "src/tracker/fork.h"
 #include "src/tracker/identity.h"
 #include "src/tracker/modules.h"
 #include "src/tracker/select.h"
@@ -117,6 +118,7 @@ __attribute__((constructor)) static void construct(void)
 {
 	tr_cxx_start();
 	tr_start();
+	tr_fork_watch();
 	have_key = pthread_key_create(&thread_key, tr_stream_retire) == 0;
 	if (have_key && tr_tls.stream)
 		pthread_setspecific(thread_key, tr_tls.stream);

@@ -38,6 +38,11 @@ bool tr_streams_start(bool *wiped_ret)
 	return pool != NULL;
 }
 
+bool tr_streams_alive(void)
+{
+	return pool && pool->alive;
+}
+
 static bool get_buffers(struct tr_stream *s)
 {
 	/*
@@ -270,7 +275,7 @@ static struct tr_stream *be_born(void)
 	}
 	being_born = true;
 	struct tr_stream *s = NULL;
-	bool forked = tr_state == TR_ON && !pool->alive;
+	bool forked = tr_state == TR_ON && !tr_streams_alive();
 	if (forked ? tr_start_forked() : tr_start())
 		s = first_stream();
 	being_born = false;

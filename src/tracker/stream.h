@@ -69,6 +69,7 @@ struct tr_tls {
 	struct tr_stream *stream;
 	uintptr_t in_real; /* inside a foreign allocator since this stack address, or 0 */
 	struct tr_cxx_note note;
+	uint64_t fork_stamp; /* of the fork that this thread is in, or 0; see fork.h */
 };
 extern TR_HIDDEN __thread struct tr_tls tr_tls __attribute__((tls_model("initial-exec")));
 

@@ -97,14 +97,17 @@ static void log_file(const char *name, uint32_t state, size_t size)
 	finish(&cap, name, size);
 }
 
-/* The same calls, as a log and as their sums. */
+/* The same calls and a fork, of a forked process: as a log, which is folded below. */
 static void mappings_file(const char *name)
 {
 	struct cap cap;
 	struct cap_stream s;
+	const uint64_t forked_at = 900;
 	begin(&cap);
+	cap_ulebs(&cap.records, HS_WIRE_FORKED_AT, &forked_at, 1);
 	tell_events(&s);
 	tell_mappings(&s);
+	cap_event(&s, HS_WIRE_FORK, 0, 0, s.addr, 1028);
 	cap_chunk(&cap, &s, HS_WIRE_CHUNK_OPEN);
 	tell_end(&cap);
 	finish(&cap, name, 0);
@@ -158,7 +161,7 @@ static void header_file(const char *name, size_t pos, uint8_t byte)
  * since that is how the specification puts it.  Zigzag of n is 2n; the key of
  * stack 1 and MALLOC is 17.
  */
-static void folded_file(const char *name, bool with_mappings)
+static void folded_file(const char *name, bool with_more)
 {
 	const uint64_t first[] = {
 		1000,    1015,    1, 1700000000500000000, 600, 6, 600,   0,   5 << 20,
@@ -177,6 +180,7 @@ static void folded_file(const char *name, bool with_mappings)
 				   1022,     0x2000,  0x6000,
 				   1,        1022,    0x14000,
 				   0x2000,   1,       1025};
+	const uint64_t forks[] = {1, 1028, 3, 300, 0}, forked_at = 900;
 	const uint64_t thread[] = {0, 4242, 0, 0};
 	const uint64_t stack[] = {1, 0, 0, 0, 2, 2 * 0x401010, 2 * 0x1010};
 	struct cap cap;
@@ -189,8 +193,11 @@ static void folded_file(const char *name, bool with_mappings)
 	cap_ulebs(&records, HS_WIRE_SEGMENT, last, HS_COUNT(last));
 	cap_ulebs(&records, HS_WIRE_LIVE_SET, live, HS_COUNT(live));
 	cap_ulebs(&records, HS_WIRE_PEAK, peak, HS_COUNT(peak));
-	if (with_mappings)
+	if (with_more) {
 		cap_ulebs(&records, HS_WIRE_MAPPED, mapped, HS_COUNT(mapped));
+		cap_ulebs(&records, HS_WIRE_FORKS, forks, HS_COUNT(forks));
+		cap_ulebs(&records, HS_WIRE_FORKED_AT, &forked_at, 1);
+	}
 	cap_section(&cap, &records);
 	tell_end(&cap);
 	finish(&cap, name, 0);
