@@ -54,8 +54,9 @@ static void put_tid(const struct hs_text *t, const struct hs_thread_info *thread
 	hs_printf(t->out, " %u", thread->tid);
 	if (!thread->name.i)
 		return;
-	hs_puts(t->out, " ");
+	hs_puts(t->out, " (");
 	hs_put_plain(t->out, hs_string(t->p, thread->name));
+	hs_putc(t->out, ')');
 }
 
 /* Threads that have one stack follow one another, in the order of the core. */

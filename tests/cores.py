@@ -3,10 +3,14 @@
 programs of tests/victims; others are too large to be kept with the source: they
 lie in HEAPSNAP_FIXTURES (or ../shared/fixtures), each with a truth.json that the
 program itself wrote."""
+import ctypes
 import glob
 import json
 import os
 import re
+import resource
+import shutil
+import signal
 import subprocess
 import sys
 
@@ -187,12 +191,168 @@ def fixtures(tap, work):
             check_strangers(tap, f, work)
 
 
+# Programs of our own, alive and dead.
+
+def may_trace():
+    try:
+        with open("/proc/sys/kernel/yama/ptrace_scope", encoding="ascii") as f:
+            return f.read().strip() == "0" or os.geteuid() == 0
+    except FileNotFoundError:
+        return True
+
+
+class Sleepers:
+    """tests/victims/sleepers, which waits in known places and does as it is told."""
+
+    def __init__(self, path=None, folder=None):
+        self.process = subprocess.Popen(
+            [path or hs.victim("sleepers")], cwd=folder, env=hs.environment(), text=True,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=1,
+            preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_CORE, CORE_LIMIT))
+        assert self.process.stdout.readline() == "ready\n"
+        self.pid = self.process.pid
+        self.tids = sorted(int(t) for t in os.listdir(f"/proc/{self.pid}/task"))
+
+    def ask(self, word):
+        self.process.stdin.write(word + "\n")
+        return self.process.stdout.readline().strip()
+
+    def end(self):
+        self.process.stdin.close()
+        return self.process.wait(hs.LIMIT_S)
+
+
+CORE_LIMIT = (resource.getrlimit(resource.RLIMIT_CORE)[1],) * 2
+
+
+def check_sleepers(tap, doc, s, what, named):
+    stacks = {t["tid"]: functions(t) for t in doc["threads"]}
+    tap.equal(sorted(stacks), s.tids, f"{what}: its threads")
+    for i, tid in enumerate(s.tids[1:]):
+        tap.say(holds(stacks.get(tid, []), ["inner", "middle", "outer"]),
+                f"{what}: the stack of outer-{i}", stacks.get(tid))
+    tap.say("main" in stacks.get(s.pid, []), f"{what}: the stack of main", stacks.get(s.pid))
+    if named:
+        names = {t["tid"]: t.get("name") for t in doc["threads"]}
+        tap.equal([names.get(t) for t in s.tids],
+                  [doc["processes"][0]["name"], "outer-0", "outer-1", "outer-2"],
+                  f"{what}: names of threads")
+
+
+def check_living(tap):
+    s = Sleepers()
+    doc = core(str(s.pid))
+    check_sleepers(tap, doc, s, "a living process", True)
+    process = doc["processes"][0]
+    tap.equal((process["end"]["how"], process["pid"], "crash" in doc), ("running", s.pid, False),
+              "a living process: is running, and did not die")
+    tap.equal((s.ask("count"), s.end()), ("0", 7), "a living process goes on as if nothing were")
+
+
+def check_signals(tap):
+    """Signals that come while the process is stopped are neither lost nor doubled."""
+    s = Sleepers()
+    sent = 0
+    looking = subprocess.Popen(
+        ["sh", "-c", f"i=0; while [ $i -lt 20 ]; do {hs.HEAPSNAP} core --json {s.pid} || exit 1; "
+         "i=$((i + 1)); done"], stdout=subprocess.DEVNULL, env=hs.environment())
+    while looking.poll() is None or sent < 100:
+        os.kill(s.pid, signal.SIGRTMIN)
+        sent += 1
+        while int(s.ask("count")) < sent:  # it waits for the handler, not for a time
+            pass
+    tap.equal(looking.returncode, 0, "a process that gets signals can be looked at 20 times")
+    tap.equal((s.ask("count"), s.end()), (str(sent), 7), "and gets each of them once")
+
+
+def check_replaced(tap, work):
+    path = work + "/replaced"
+    shutil.copy2(hs.victim("sleepers"), path)
+    s = Sleepers(path)
+    os.unlink(path)
+    check_sleepers(tap, core(str(s.pid)), s, "an executable that was deleted", True)
+    s.end()
+
+
+def refused(tap, pid, says, what):
+    ran = hs.Ran([hs.HEAPSNAP, "core", str(pid)])
+    tap.say(ran.status == 1 and says in ran.err.decode() and not ran.out, what, ran.text())
+
+
+def check_refusals(tap):
+    gone = subprocess.Popen(["true"])
+    while os.waitid(os.P_PID, gone.pid, os.WEXITED | os.WNOWAIT) is None:
+        pass
+    refused(tap, gone.pid, "it is a zombie", "a zombie has no memory")
+    gone.wait()
+    refused(tap, gone.pid, f"there is no process {gone.pid}", "a process that is gone")
+    s = Sleepers()
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.ptrace(0x4206, s.pid, None, None):  # PTRACE_SEIZE
+        tap.skip("a process that is traced already", os.strerror(ctypes.get_errno()))
+    else:
+        refused(tap, s.pid, f"is traced by process {os.getpid()}",
+                "a process that is traced already")
+        # Its threads go on when the tracer ends; the main one is let go here.
+        os.kill(s.pid, signal.SIGSTOP)
+        os.waitpid(s.pid, 0)
+        libc.ptrace(17, s.pid, None, None)  # PTRACE_DETACH
+        os.kill(s.pid, signal.SIGCONT)
+    s.end()
+
+
+def check_dead(tap, work):
+    """A core of the kernel, where it writes them into the working directory."""
+    folder = work + "/dead"
+    os.mkdir(folder)
+    s = Sleepers(folder=folder)
+    s.ask("die")
+    status = s.process.wait(hs.LIMIT_S)
+    tap.equal(status, -signal.SIGSEGV, "the victim died as it was told")
+    written = os.listdir(folder)
+    if len(written) != 1:
+        with open("/proc/sys/kernel/core_pattern", encoding="utf-8") as f:
+            tap.skip("a core of the kernel", f"no core was written here: limit {CORE_LIMIT[0]}, "
+                     f"pattern {f.read().strip()}")
+        return
+    doc = core(f"{folder}/{written[0]}")
+    check_sleepers(tap, doc, s, "a core of the kernel", False)
+    tap.equal({k: doc["crash"].get(k) for k in ("signal", "code", "address", "thread")},
+              {"signal": "SIGSEGV", "code": "SEGV_MAPERR", "address": "0x1230", "thread": s.pid},
+              "a core of the kernel: why it died")
+    tap.say(holds(functions(doc["threads"][0]), ["die", "main"]), "a core of the kernel: where")
+
+
+def check_gcore(tap, work):
+    if not shutil.which("gcore"):
+        tap.skip("a core of gcore", "no gcore here")
+        return
+    s = Sleepers()
+    ran = hs.Ran(["gcore", "-o", work + "/gcore", str(s.pid)])
+    if not os.path.exists(f"{work}/gcore.{s.pid}"):
+        tap.skip("a core of gcore", f"gcore failed: {ran.err.decode()[-100:]!r}")
+    else:
+        doc = core(f"{work}/gcore.{s.pid}")
+        check_sleepers(tap, doc, s, "a core of gcore", False)
+        tap.say("crash" not in doc, "a core of gcore: the process did not die", doc.get("crash"))
+    s.end()
+
+
 def main():
     tap, work = Tap(), hs.work_dir()
     if os.path.isdir(CORES):
         fixtures(tap, work)
     else:
         tap.skip("real cores with a known truth", f"{CORES} is not here; set HEAPSNAP_FIXTURES")
+    if may_trace():
+        check_living(tap)
+        check_signals(tap)
+        check_replaced(tap, work)
+        check_refusals(tap)
+    else:
+        tap.skip("living processes", "yama lets nobody but parents and root look at processes")
+    check_dead(tap, work)
+    check_gcore(tap, work)
     tap.end()
 
 

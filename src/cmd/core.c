@@ -108,7 +108,7 @@ static int core_run(const struct hs_command *self, int argc, char **argv)
 	for (int id; (id = hs_options_next(&o)) != HS_OPTION_END;)
 		read_option(&o, id, &r);
 	if (!o.stop && !r.path)
-		hs_options_wrong(&o, "which core?");
+		hs_options_wrong(&o, "which core, or which process?");
 	hs_symbolfiles_finish(&r.files);
 	struct hs_error *err = o.stop ? NULL : show(&r);
 	hs_symbolfiles_deinit(&r.files);
@@ -123,8 +123,8 @@ static int core_run(const struct hs_command *self, int argc, char **argv)
 
 const struct hs_command hs_command_core = {
 	.name = "core",
-	.synopsis = "[OPTION...] CORE",
-	.summary = "tell why a process died and where its threads were",
+	.synopsis = "[OPTION...] CORE|PID",
+	.summary = "tell why a process died, or where its threads are",
 	.options = options,
 	.help = "CORE is a core file of x86-64 or AArch64, written by the kernel, "
 		"systemd-coredump\n"
@@ -132,12 +132,14 @@ const struct hs_command hs_command_core = {
 		"cut off.\n"
 		"Neither gdb nor the machine it comes from is needed: --sysroot names a "
 		"folder\n"
-		"with the files of that machine. Files are compared by build-id.\n\n"
+		"with the files of that machine. Files are compared by build-id.\n"
+		"PID is a living process, which is stopped for some milliseconds.\n\n"
 		"Frames marked 'by frame pointer' or '?' were not found by unwind "
 		"tables.\n\n"
 		"Examples\n"
 		"  heapsnap core core.4242\n"
 		"  heapsnap core --exe ./myserver --sysroot image/ core.4242.zst\n"
+		"  heapsnap core 4242\n"
 		"  heapsnap core --json core.4242 | python3 -m json.tool\n",
 	.run = core_run,
 };

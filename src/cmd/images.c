@@ -3,9 +3,11 @@
 /* From an image to a profile: identity, stacks, crash. */
 #include "src/cmd/images.h"
 
+#include "src/array.h"
 #include "src/build.h"
 #include "src/crash.h"
 #include "src/image.h"
+#include "src/symbols.h"
 #include "src/unwind.h"
 
 static void tell_process(const struct hs_image *image, struct hs_builder *b)
@@ -41,4 +43,41 @@ struct hs_profile *hs_image_profile(struct hs_image *image, struct hs_imagefiles
 	hs_unwind(image, files, b);
 	hs_crash_tell(image, files, b);
 	return hs_build_seal(b);
+}
+
+/* The options come first: a pointer to them is one to all of it. */
+struct live_options {
+	struct hs_symbol_options options;
+	char *root, *exe;
+	const char *sysroots[2];
+	HS_ARRAY(const char *) exes;
+};
+
+struct hs_symbol_options *hs_live_options_new(const struct hs_symbol_options *given,
+					      pid_t pid)
+{
+	struct live_options *o = hs_xcalloc(1, sizeof(*o));
+	o->options = *given;
+	o->root = hs_xasprintf("/proc/%d/root", pid);
+	o->exe = hs_xasprintf("/proc/%d/exe", pid);
+	o->sysroots[0] = o->root;
+	if (!given->sysroots || !given->sysroots[0])
+		o->options.sysroots = o->sysroots;
+	for (const char *const *e = given->exes; e && *e; e++)
+		hs_array_push(&o->exes, *e);
+	hs_array_push(&o->exes, o->exe);
+	hs_array_push(&o->exes, NULL);
+	o->options.exes = o->exes.at;
+	return &o->options;
+}
+
+void hs_live_options_free(struct hs_symbol_options *options)
+{
+	struct live_options *o = (struct live_options *)options;
+	if (!o)
+		return;
+	hs_array_free(&o->exes);
+	free(o->root);
+	free(o->exe);
+	free(o);
 }

@@ -5,6 +5,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <limits.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -17,6 +18,7 @@
 #include "src/file.h"
 #include "src/image.h"
 #include "src/imagefiles.h"
+#include "src/live.h"
 #include "src/log.h"
 #include "src/names.h"
 #include "src/out.h"
@@ -287,15 +289,47 @@ static void add_dir(struct hs_inputs *in, const char *dir)
 				 dir, dir));
 }
 
+/* A number that can be a process's, or 0. */
+static pid_t parse_pid(const char *word)
+{
+	char *end;
+	errno = 0;
+	long pid = strtol(word, &end, 10);
+	bool good = !errno && word[0] >= '1' && word[0] <= '9' && !*end && pid <= INT_MAX;
+	return good ? (pid_t)pid : 0;
+}
+
+static void add_process(struct hs_inputs *in, pid_t pid, const char *path)
+{
+	struct hs_input input = {0};
+	hs_progress_task("reading process %d", pid);
+	struct hs_error *err = hs_live_open(pid, &input.image);
+	if (err) {
+		hs_array_push(&in->errors, err);
+		return;
+	}
+	char *name = hs_xasprintf("%s.%d", input.image->name, pid);
+	input.id = unique_id(in, name);
+	free(name);
+	input.path = hs_xstrdup(path);
+	input.symbols = hs_live_options_new(in->symbols, pid);
+	input.files = hs_imagefiles_new(input.image, input.symbols);
+	input.profile = hs_image_profile(input.image, input.files, input.id, "process");
+	hs_array_push(&in->list, input);
+}
+
 void hs_inputs_add(struct hs_inputs *in, const char *path)
 {
 	struct stat st;
-	if (stat(path, &st) != 0)
+	int missing = stat(path, &st) ? errno : 0;
+	if (missing && parse_pid(path))
+		add_process(in, parse_pid(path), path);
+	else if (missing)
 		hs_array_push(
 			&in->errors,
 			hs_error("cannot read %s: %s; name a capture, or a directory "
 				 "that 'heapsnap run -o' wrote",
-				 path, strerror(errno)));
+				 path, strerror(missing)));
 	else if (S_ISDIR(st.st_mode))
 		add_dir(in, path);
 	else
@@ -325,6 +359,7 @@ void hs_inputs_deinit(struct hs_inputs *in)
 		hs_profile_free(in->list.at[i].profile);
 		hs_image_free(in->list.at[i].image);
 		hs_imagefiles_free(in->list.at[i].files); /* IMAGE's memory lies there */
+		hs_live_options_free(in->list.at[i].symbols);
 		free(in->list.at[i].path);
 		free(in->list.at[i].id);
 	}

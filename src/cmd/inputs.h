@@ -22,8 +22,9 @@ struct hs_input {
 	dev_t dev;
 	ino_t ino;
 	struct hs_profile *profile; /* not yet symbolized */
-	struct hs_image *image;     /* of a core; or NULL */
+	struct hs_image *image;     /* of a core or a process; or NULL */
 	struct hs_imagefiles *files;
+	struct hs_symbol_options *symbols; /* of a live process: where its files are */
 };
 
 struct hs_inputs {
@@ -35,7 +36,7 @@ struct hs_inputs {
 /*
  * Read PATH: a file, or a directory, which stands for every capture and
  * foreign profile in it, in the order of their names.  A file is read once,
- * however often it is named.
+ * however often it is named.  A number that is no file is a living process.
  */
 void hs_inputs_add(struct hs_inputs *in, const char *path);
 

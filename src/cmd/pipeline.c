@@ -72,8 +72,10 @@ static void link_parents(struct hs_pipeline *p)
 static void name_frames(struct hs_pipeline *p)
 {
 	for (size_t i = 0; i < p->inputs.list.n; i++) {
-		hs_progress_task("naming frames of %s", p->inputs.list.at[i].id);
-		hs_symbolize(p->inputs.list.at[i].profile, &p->symbols);
+		const struct hs_input *input = &p->inputs.list.at[i];
+		hs_progress_task("naming frames of %s", input->id);
+		hs_symbolize(input->profile,
+			     input->symbols ? input->symbols : &p->symbols);
 	}
 	hs_symbol_cache_free(HS_TAKE(p->symbols.cache));
 }

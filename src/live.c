@@ -1,0 +1,271 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * Reading a living process: what /proc tells of it, registers by ptrace, and
+ * memory by process_vm_readv, or by /proc/PID/mem where a filter forbids that.
+ */
+#include "src/live.h"
+
+#include <elf.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ptrace.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "src/arena.h"
+#include "src/corenotes.h"
+#include "src/cursor.h"
+#include "src/image.h"
+#include "src/modules.h"
+#include "src/stopper.h"
+
+#define RED_ZONE   128u                /* below the stack pointer (psABI 3.2.2) */
+#define MAX_COPIED ((uint64_t)1 << 20) /* of one stack; what is deeper is read later */
+
+/* Bytes of a stack as they were when the threads stood still. */
+struct copy {
+	uint64_t start, end;
+	uint8_t *bytes;
+};
+
+struct live {
+	pid_t pid;
+	int memory; /* /proc/PID/mem, or -1 */
+	bool no_readv;
+	HS_ARRAY(struct copy) copies; /* by address */
+};
+
+/* -- Memory ----------------------------------------------------------------------------
+ */
+
+static size_t read_now(struct live *l, uint64_t addr, void *buffer, size_t size)
+{
+	struct iovec to = {buffer, size};
+	struct iovec from = {(void *)(uintptr_t)addr, size};
+	ssize_t n = -1;
+	if (!l->no_readv) {
+		n = process_vm_readv(l->pid, &to, 1, &from, 1, 0);
+		l->no_readv = n < 0 && (errno == ENOSYS || errno == EPERM);
+	}
+	/* Which also reads pages that are mapped without PROT_READ. */
+	if (n <= 0 && l->memory >= 0)
+		n = pread(l->memory, buffer, size, (off_t)addr);
+	return n > 0 ? (size_t)n : 0;
+}
+
+static size_t live_read(void *context, uint64_t addr, void *buffer, size_t size)
+{
+	struct live *l = context;
+	for (size_t i = 0; i < l->copies.n; i++) {
+		const struct copy *c = &l->copies.at[i];
+		if (addr >= c->start && addr < c->end) {
+			size_t n = (size_t)HS_MIN((uint64_t)size, c->end - addr);
+			memcpy(buffer, c->bytes + (addr - c->start), n);
+			return n;
+		}
+		if (addr < c->start)
+			size = (size_t)HS_MIN((uint64_t)size, c->start - addr);
+	}
+	return read_now(l, addr, buffer, size);
+}
+
+static void live_close(void *context)
+{
+	struct live *l = context;
+	for (size_t i = 0; i < l->copies.n; i++)
+		free(l->copies.at[i].bytes);
+	hs_array_free(&l->copies);
+	if (l->memory >= 0)
+		close(l->memory);
+	free(l);
+}
+
+/* -- What /proc tells
+ * -------------------------------------------------------------------- */
+
+static FILE *open_proc(pid_t pid, const char *name)
+{
+	char path[96];
+	snprintf(path, sizeof(path), "/proc/%d/%s", pid, name);
+	return fopen(path, "re");
+}
+
+/* 00400000-0040b000 r-xp 00000000 fe:01 1234   /bin/x */
+static void read_mapping(struct hs_image *image, char *line)
+{
+	unsigned long long start, end, offset;
+	char flags[8];
+	int path = 0;
+	if (sscanf(line, "%llx-%llx %7s %llx %*s %*s %n", &start, &end, flags, &offset,
+		   &path) < 4)
+		return;
+	line[strcspn(line, "\n")] = '\0';
+	const struct hs_mapping m = {
+		.start = start,
+		.end = end,
+		.flags = (flags[0] == 'r' ? HS_MAPPING_READ : 0u) |
+			 (flags[1] == 'w' ? HS_MAPPING_WRITE : 0u) |
+			 (flags[2] == 'x' ? HS_MAPPING_EXEC : 0u),
+	};
+	hs_array_push(&image->mappings, m);
+	if (path && line[path] == '/')
+		hs_array_push(&image->files,
+			      ((struct hs_file_range){
+				      .start = start,
+				      .end = end,
+				      .offset = offset,
+				      .path = hs_arena_strndup(image->arena, line + path,
+							       strlen(line + path))}));
+}
+
+/* Returns whether the list may be read. */
+static bool read_mappings(struct hs_image *image)
+{
+	char *line = NULL;
+	size_t room = 0;
+	FILE *in = open_proc((pid_t)image->pid, "maps");
+	while (in && getline(&line, &room, in) > 0)
+		read_mapping(image, line);
+	free(line);
+	if (in)
+		fclose(in);
+	return in != NULL;
+}
+
+static void read_auxv(struct hs_image *image)
+{
+	uint8_t bytes[4096];
+	FILE *in = open_proc((pid_t)image->pid, "auxv");
+	if (!in)
+		return;
+	struct hs_cursor c = hs_cursor(bytes, fread(bytes, 1, sizeof(bytes), in), "auxv");
+	fclose(in);
+	hs_corenotes_auxv(&c, image);
+}
+
+/* The name of the process, or with TID that of a thread. */
+static const char *read_comm(struct hs_image *image, pid_t tid)
+{
+	char name[64], text[32] = "";
+	snprintf(name, sizeof(name), "task/%d/comm", tid);
+	FILE *in = open_proc((pid_t)image->pid, name);
+	if (in && !fgets(text, sizeof(text), in))
+		text[0] = '\0';
+	if (in)
+		fclose(in);
+	return hs_arena_strndup(image->arena, text, strcspn(text, "\n"));
+}
+
+/* -- Threads
+ * ------------------------------------------------------------------------------- */
+
+/* False for a thread that ended, or that runs 32-bit code. */
+static bool read_registers(struct hs_image *image, pid_t tid)
+{
+	uint8_t bytes[512];
+	struct iovec v = {bytes, sizeof(bytes)};
+	struct hs_image_thread t = {.tid = (uint32_t)tid, .name = ""};
+	if (ptrace(PTRACE_GETREGSET, tid, (void *)(uintptr_t)NT_PRSTATUS, &v) != 0)
+		return false;
+	struct hs_cursor c = hs_cursor(bytes, v.iov_len, "registers");
+	if (!hs_corenotes_registers(&c, &t, image->machine))
+		return false;
+	hs_array_push(&image->threads, t);
+	return true;
+}
+
+static void copy_stack(struct live *l, const struct hs_image *image,
+		       const struct hs_image_thread *t)
+{
+	uint64_t sp = hs_image_sp(image, t);
+	const struct hs_mapping *m = hs_image_mapping(image, sp);
+	if (!m)
+		return;
+	struct copy c = {.start = sp - HS_MIN(sp - m->start, (uint64_t)RED_ZONE)};
+	size_t size = (size_t)HS_MIN(m->end - c.start, MAX_COPIED);
+	c.bytes = hs_xmalloc(size);
+	c.end = c.start + read_now(l, c.start, c.bytes, size);
+	hs_array_push(&l->copies, c);
+}
+
+static int compare_copies(const void *pa, const void *pb)
+{
+	const struct copy *a = pa, *b = pb;
+	return a->start < b->start ? -1 : a->start > b->start;
+}
+
+/* The main thread first, then as they were made. */
+static int compare_threads(const void *pa, const void *pb)
+{
+	const struct hs_image_thread *a = pa, *b = pb;
+	return a->tid < b->tid ? -1 : a->tid > b->tid;
+}
+
+static struct hs_error *read_threads(struct live *l, struct hs_image *image)
+{
+	struct hs_stopper stopper;
+	struct hs_error *err = hs_stopper_stop(l->pid, &stopper);
+	if (err)
+		return err;
+	for (size_t i = 0; i < stopper.threads.n; i++)
+		if (stopper.threads.at[i].stopped &&
+		    read_registers(image, stopper.threads.at[i].tid))
+			copy_stack(l, image, &image->threads.at[image->threads.n - 1]);
+	hs_stopper_release(&stopper);
+	if (!image->threads.n)
+		return hs_error("process %d has no thread that can be read: it ended, or "
+				"is a 32-bit one",
+				l->pid);
+	if (l->copies.n)
+		qsort(l->copies.at, l->copies.n, sizeof(*l->copies.at), compare_copies);
+	qsort(image->threads.at, image->threads.n, sizeof(*image->threads.at),
+	      compare_threads);
+	for (size_t i = 0; i < image->threads.n; i++)
+		image->threads.at[i].name =
+			read_comm(image, (pid_t)image->threads.at[i].tid);
+	return NULL;
+}
+
+static struct live *connect_memory(struct hs_image *image, pid_t pid)
+{
+	char path[64];
+	struct live *l = hs_xcalloc(1, sizeof(*l));
+	l->pid = pid;
+	snprintf(path, sizeof(path), "/proc/%d/mem", pid);
+	l->memory = open(path, O_RDONLY | O_CLOEXEC);
+	image->source = (struct hs_image_source){live_read, live_close, l};
+	return l;
+}
+
+static struct hs_error *fill(struct hs_image *image, pid_t pid)
+{
+	bool allowed = read_mappings(image);
+	if (allowed && !image->mappings.n)
+		return hs_error("process %d has no memory: it is a zombie, or the "
+				"kernel's",
+				pid);
+	read_auxv(image);
+	hs_image_seal(image);
+	struct hs_error *err = read_threads(connect_memory(image, pid), image);
+	if (!err)
+		hs_modules_find(image);
+	return err;
+}
+
+struct hs_error *hs_live_open(pid_t pid, struct hs_image **ret)
+{
+	struct hs_image *image = hs_image_new();
+	image->machine = HS_MACHINE_X86_64; /* configure knows no other */
+	image->pid = (uint32_t)pid;
+	image->live = true;
+	image->name = read_comm(image, pid);
+	struct hs_error *err = fill(image, pid);
+	if (err)
+		hs_image_free(image);
+	else
+		*ret = image;
+	return err;
+}
