@@ -340,9 +340,10 @@ static void put_timeline(struct packer *p, const struct hs_profile *profile)
 	hs_out_init(&out, -1);
 	put_number(&out, points.n);
 	uint64_t last = profile->process.start_ns;
+	uint64_t unit = profile->process.clock.i ? 1 : 1000;
 	for (size_t i = 0; i < points.n; i++) {
 		uint64_t t = points.at[i].time_ns;
-		put_number(&out, t > last ? t / 1000 - last / 1000 : 0);
+		put_number(&out, t > last ? t / unit - last / unit : 0);
 		last = HS_MAX(t, last);
 	}
 	for (size_t i = 0; i < points.n; i++)
@@ -382,6 +383,14 @@ static void put_process(struct hs_out *out, const struct hs_profile *p,
 			put_key(out, "peak_us",
 				p->totals.peak_ns / 1000 - info->start_ns / 1000);
 	}
+	if (info->clock.i) {
+		hs_puts(out, ",\"clock\":");
+		hs_put_json_string(out, hs_string(p, info->clock));
+		if (p->has & HS_HAS_PEAK)
+			put_key(out, "peak_us", p->totals.peak_ns);
+	}
+	if (p->has & HS_BYTES_ALONE)
+		hs_puts(out, ",\"uncounted\":true");
 	hs_printf(out, ",\"rss\":%s", p->has & HS_HAS_RSS ? "true" : "false");
 	if (p->has & (HS_HAS_PEAK | HS_HAS_LIVE | HS_HAS_TOTALS))
 		put_key(out, "bytes",

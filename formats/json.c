@@ -163,6 +163,8 @@ static void put_moment(struct json *j, const struct hs_profile *p, const char *k
 		       uint64_t time_ns)
 {
 	char *relative = NULL;
+	if (p->process.clock.i) /* no time at all */
+		return;
 	if (!p->process.start_ns)
 		relative = hs_xasprintf("%.*s_after_ns", (int)strlen(key) - 3, key);
 	put_number(j, relative ? relative : key, time_ns);

@@ -52,12 +52,20 @@ static void check_names(const struct hs_profile *p)
 static void check_process(const struct hs_profile *p)
 {
 	const struct hs_process_info *process = &p->process;
-	const hs_str strings[] = {
-		process->id,           process->parent,     process->name,
-		process->exe,          process->build_id,   process->source,
-		process->version,      process->system,     process->uid,
-		process->parent_uid,   process->crash.code, process->crash.meaning,
-		process->crash.message};
+	const hs_str strings[] = {process->id,
+				  process->parent,
+				  process->name,
+				  process->exe,
+				  process->build_id,
+				  process->source,
+				  process->version,
+				  process->system,
+				  process->uid,
+				  process->parent_uid,
+				  process->clock,
+				  process->crash.code,
+				  process->crash.meaning,
+				  process->crash.message};
 	for (size_t i = 0; i < HS_COUNT(strings); i++)
 		check_string(p, strings[i]);
 	for (uint32_t i = 0; i < process->n_argv; i++)

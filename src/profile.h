@@ -74,6 +74,8 @@ struct hs_process_info {
 	uint32_t pid, ppid;
 	/* Since the epoch; or, as all times then, since the start, which is 0. */
 	uint64_t start_ns, end_ns;
+	/* What times count, if they are no times but "instructions", say; or "". */
+	hs_str clock;
 	enum hs_end end;
 	int code, signal;
 	struct hs_crash crash; /* if HS_HAS_CRASH */

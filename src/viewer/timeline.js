@@ -87,11 +87,12 @@ export class Timeline {
 			text.textContent = formatBytes(v);
 			parts.push(svg('line', { class: 'grid', x1: LEFT, x2: this.width - 8, y1: y, y2: y }), text);
 		}
-		const seconds = this.last / 1e6;
-		const tick = niceStep(seconds, Math.max(2, Math.floor(this.width / 140)));
-		for (let s = 0; s <= seconds * 1.0001; s += tick) {
-			const text = svg('text', { x: this.x(s * 1e6).toFixed(1), y: Number(base) + 13, class: 'xlabel' });
-			text.textContent = formatSeconds(s);
+		const unit = this.process.clock ? 1 : 1e6;
+		const last = this.last / unit;
+		const tick = niceStep(last, Math.max(2, Math.floor(this.width / 140)));
+		for (let t = 0; t <= last * 1.0001; t += tick) {
+			const text = svg('text', { x: this.x(t * unit).toFixed(1), y: Number(base) + 13, class: 'xlabel' });
+			text.textContent = this.process.clock ? formatCount(t) : formatSeconds(t);
 			parts.push(text);
 		}
 		return parts;
@@ -107,6 +108,12 @@ export class Timeline {
 			svg('circle', { class: 'peak', cx: x, cy: y, r: 3.5 })];
 	}
 
+	// Times count microseconds, or what the process's clock is called after.
+	moment(time) {
+		const { clock } = this.process;
+		return clock ? `${formatCount(time)} ${clock}` : formatSeconds(time / 1e6);
+	}
+
 	point(clientX) {
 		const { data } = this;
 		if (!data || data.n < 2 || !this.cursor)
@@ -120,8 +127,8 @@ export class Timeline {
 			i--;
 		this.cursor.setAttribute('x1', this.x(data.time[i]));
 		this.cursor.setAttribute('x2', this.x(data.time[i]));
-		this.say([`${formatSeconds(data.time[i] / 1e6)}:`, ['heap', `heap ${formatBytes(data.heap[i])}`],
-			`in ${formatCount(data.blocks[i])} blocks`, ...(this.process.rss ? [['rss', `RSS ${formatBytes(data.rss[i])}`]] : [])]);
+		this.say([`${this.moment(data.time[i])}:`, ['heap', `heap ${formatBytes(data.heap[i])}`],
+			...(this.process.uncounted ? [] : [`in ${formatCount(data.blocks[i])} blocks`]), ...(this.process.rss ? [['rss', `RSS ${formatBytes(data.rss[i])}`]] : [])]);
 	}
 
 	rest() {
@@ -135,7 +142,7 @@ export class Timeline {
 			return;
 		}
 		this.say([['heap', 'heap'], ...(process.rss ? [['rss', 'resident (RSS)']] : []),
-			...(process.peak_us >= 0 ? [['peak', `peak after ${formatSeconds(process.peak_us / 1e6)}`]] : []), `${formatCount(data.n)} snapshots`]);
+			...(process.peak_us >= 0 ? [['peak', `peak after ${this.moment(process.peak_us)}`]] : []), `${formatCount(data.n)} snapshots`]);
 	}
 
 	say(parts) {
