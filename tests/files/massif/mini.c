@@ -33,16 +33,27 @@ NOINLINE static char *table(int n)
 	return last;
 }
 
-#define PLACE(n)                             \
-	NOINLINE static char *small##n(void) \
-	{                                    \
-		return keep(10 + (n));       \
-	}
-PLACE(0)
-PLACE(1)
-PLACE(2) PLACE(3)
+NOINLINE static char *small0(void)
+{
+	return keep(10);
+}
 
-	int main(void)
+NOINLINE static char *small1(void)
+{
+	return keep(11);
+}
+
+NOINLINE static char *small2(void)
+{
+	return keep(12);
+}
+
+NOINLINE static char *small3(void)
+{
+	return keep(13);
+}
+
+int main(void)
 {
 	char *volatile p = small0();
 	p = small1();
