@@ -11,9 +11,8 @@
 #include "src/array.h"
 #include "src/build.h"
 #include "src/cursor.h"
-#include "src/hash.h"
-#include "src/names.h"
 #include "src/scan.h"
+#include "src/vgframe.h"
 
 #define MAX_DEPTH 1024 /* massif itself ends at --depth, 30 if nobody says */
 
@@ -29,7 +28,7 @@ struct reading {
 	struct hs_snapshot now;
 	HS_ARRAY(struct hs_site) tree, best; /* of `now`, and of the highest with one */
 	HS_ARRAY(struct node) path;
-	struct hs_map modules; /* path -> module */
+	struct hs_vgframes frames;
 	uint64_t tree_bytes, best_bytes, highest, highest_time;
 	uint64_t unit; /* of times; 0: they are no times */
 	uint64_t n_snapshots, bad_lines;
@@ -73,58 +72,6 @@ static void close_tree(struct reading *r)
 	r->in_tree = false;
 }
 
-static hs_module module_at(struct reading *r, struct hs_span path)
-{
-	const struct hs_module_info info = {
-		.path = hs_build_string(r->b, path.at, hs_span_size(path)),
-		.unplaced = true};
-	bool fresh;
-	uint32_t *id = hs_map_put(&r->modules, info.path.i, &fresh);
-	if (fresh)
-		*id = hs_build_module(r->b, &info).i;
-	return (hs_module){*id};
-}
-
-/* "file.c:12" or "in /usr/lib/libx.so", in brackets at the end of a frame. */
-static void read_place(struct reading *r, struct hs_span place, struct hs_frame_info *ret)
-{
-	if (hs_scan_prefix(&place, "in ")) {
-		ret->module = module_at(r, place);
-		return;
-	}
-	const char *colon = memrchr(place.at, ':', hs_span_size(place));
-	struct hs_span digits = {colon ? colon + 1 : place.end, place.end};
-	uint64_t line;
-	if (!colon || !hs_scan_decimal(&digits, &line))
-		return;
-	ret->file = hs_build_string(r->b, place.at, (size_t)(colon - place.at));
-	ret->line = (uint32_t)HS_MIN(line, UINT32_MAX);
-}
-
-/* "0x109166: keep (mini.c:4)", and remarks without an address. */
-static hs_frame read_frame(struct reading *r, struct hs_span s)
-{
-	struct hs_frame_info frame = {0};
-	if (!hs_scan_prefix(&s, "0x") || !hs_scan_hex(&s, &frame.offset) ||
-	    !hs_scan_prefix(&s, ": ")) {
-		char *remark =
-			hs_xasprintf("[%.*s]", (int)HS_MIN(hs_span_size(s), 200), s.at);
-		frame.function = hs_build_cstring(r->b, remark);
-		free(remark);
-		return hs_build_named_frame(r->b, &frame);
-	}
-	const char *bracket = NULL;
-	if (hs_span_size(s) && s.end[-1] == ')')
-		bracket = memrchr(s.at, '(', hs_span_size(s));
-	struct hs_span name = {s.at, bracket ? bracket : s.end};
-	name = hs_span_trim(name);
-	if (bracket)
-		read_place(r, (struct hs_span){bracket + 1, s.end - 1}, &frame);
-	if (!hs_span_is(name, "???"))
-		frame.function = hs_build_string(r->b, name.at, hs_span_size(name));
-	return hs_build_named_frame(r->b, &frame);
-}
-
 /* "n2: 1100000 0x109166: keep (mini.c:4)": callers, bytes, what. */
 static bool read_node(struct reading *r, struct hs_span s)
 {
@@ -140,7 +87,7 @@ static bool read_node(struct reading *r, struct hs_span s)
 		node.rest = HS_MIN(bytes, inner->rest);
 		inner->rest -= node.rest;
 		inner->callers--;
-		node.frame = read_frame(r, s);
+		node.frame = hs_vgframe(&r->frames, s);
 	} else {
 		r->tree_bytes = bytes; /* "(heap allocation functions) ..." */
 	}
@@ -226,20 +173,6 @@ static bool read_snapshot_line(struct reading *r, struct hs_span line)
 
 /* ---- the header ---- */
 
-static void read_command(struct reading *r, struct hs_span s)
-{
-	struct hs_process_info *p = hs_build_process(r->b);
-	struct hs_span rest = s;
-	while (rest.at < rest.end) {
-		struct hs_span word = hs_scan_until(&rest, ' ');
-		hs_str argument = hs_build_string(r->b, word.at, hs_span_size(word));
-		if (!p->name.i)
-			p->name = hs_build_cstring(
-				r->b, hs_base_name(hs_build_text(r->b, argument)));
-		hs_build_argument(r->b, argument);
-	}
-}
-
 static bool read_time_unit(struct reading *r, struct hs_span s)
 {
 	struct hs_process_info *p = hs_build_process(r->b);
@@ -270,7 +203,7 @@ static bool read_line(struct reading *r, struct hs_span line)
 	if (r->in_snapshot)
 		return read_snapshot_line(r, line);
 	if (hs_scan_prefix(&line, "cmd: ")) {
-		read_command(r, line);
+		hs_vgframe_command(r->b, line);
 		return true;
 	}
 	if (hs_scan_prefix(&line, "time_unit: "))
@@ -317,7 +250,7 @@ static void tell_quality(struct reading *r)
 
 static struct hs_error *massif_read(struct hs_cursor *in, struct hs_builder *b)
 {
-	struct reading r = {.b = b};
+	struct reading r = {.b = b, .frames = {.b = b}};
 	struct hs_span line;
 	bool whole;
 	hs_build_process(b)->source = hs_build_cstring(b, "massif");
@@ -336,7 +269,7 @@ static struct hs_error *massif_read(struct hs_cursor *in, struct hs_builder *b)
 	hs_array_free(&r.tree);
 	hs_array_free(&r.best);
 	hs_array_free(&r.path);
-	hs_map_deinit(&r.modules);
+	hs_map_deinit(&r.frames.modules);
 	return NULL;
 }
 
