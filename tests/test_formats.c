@@ -13,11 +13,21 @@
 #include "src/build.h"
 #include "src/cursor.h"
 #include "src/file.h"
+#include "src/image.h"
 #include "tests/lib/suite.h"
 
 static bool begins(const char *s, const char *prefix)
 {
 	return !strncmp(s, prefix, strlen(prefix));
+}
+
+static struct hs_error *open_image(struct hs_file *file, const struct hs_format *format)
+{
+	struct hs_image *image = NULL;
+	struct hs_error *err = format->image(file, &image);
+	hs_image_free(image);
+	hs_file_close(file);
+	return err;
 }
 
 /* Guess and read PATH as the program does.  NULL: it is a profile. */
@@ -30,6 +40,8 @@ static struct hs_error *read_file(const char *path, const struct hs_format **for
 	if (err)
 		return err;
 	*format = hs_format_guess(file.data, file.size, path, &match);
+	if (*format && (*format)->image)
+		return open_image(&file, *format);
 	if (!*format || !(*format)->read) {
 		hs_file_close(&file);
 		return hs_error("no format fits");
@@ -82,7 +94,7 @@ static size_t try_folder(const struct hs_format *format)
 START_TEST(every_sample_gets_the_verdict_that_its_name_promises)
 {
 	for (const struct hs_format *const *f = hs_formats; *f; f++)
-		if ((*f)->read)
+		if ((*f)->read || (*f)->image)
 			ck_assert_msg(try_folder(*f) > 0, "%s: no good sample",
 				      (*f)->name);
 }
