@@ -131,6 +131,11 @@ struct hs_cursor *hs_source_cursor(struct hs_source *s)
 	return &s->cursor;
 }
 
+bool hs_source_packed(const struct hs_source *s)
+{
+	return s->unpacker != NULL;
+}
+
 bool hs_source_truncated(const struct hs_source *s)
 {
 	return s->truncated;

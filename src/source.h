@@ -23,6 +23,9 @@ void hs_source_close(struct hs_source *source); /* accepts NULL */
  * bytes, if the file does. */
 struct hs_cursor *hs_source_cursor(struct hs_source *source);
 
+/* Is the file packed, so that the cursor's bytes are not its own? */
+bool hs_source_packed(const struct hs_source *source);
+
 /* So far: the packed file is damaged or ended early, and its prefix is all. */
 bool hs_source_truncated(const struct hs_source *source);
 

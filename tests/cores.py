@@ -5,6 +5,7 @@ lie in HEAPSNAP_FIXTURES (or ../shared/fixtures), each with a truth.json that th
 program itself wrote."""
 import ctypes
 import glob
+import gzip
 import json
 import os
 import re
@@ -323,6 +324,27 @@ def check_dead(tap, work):
     tap.say(holds(functions(doc["threads"][0]), ["die", "main"]), "a core of the kernel: where")
 
 
+def check_folder(tap, work):
+    """A folder is searched for cores, also for packed ones as systemd-coredump names them."""
+    folder = work + "/coredump"
+    os.mkdir(folder)
+    sample = os.path.join(hs.SOURCE, "tests/files/core/good-x86_64.core")
+    name = "core.small.0.00112233445566778899aabbccddeeff.4242.1700000000000000"
+    shutil.copy(sample, f"{folder}/{name}")
+    with open(sample, "rb") as f, gzip.open(f"{folder}/{name}.gz", "wb") as out:
+        out.write(f.read())
+    with gzip.open(folder + "/other.gz", "wb") as out:
+        out.write(b"no core")
+    doc = hs.analyzed(folder)
+    tap.equal([(p["pid"], p["name"], p["end"]) for p in doc["processes"]],
+              [(4242, "small", {"how": "signal", "signal": "SIGSEGV"})] * 2,
+              "a folder's cores, plain and packed, are analyzed")
+    tap.equal([t["tid"] for t in doc["threads"]], [4243, 4242] * 2, "with their threads")
+    ran = hs.Ran([hs.HEAPSNAP, "core", f"{folder}/{name}.gz"], TMPDIR=folder + "/none")
+    tap.say(ran.status == 1 and b"TMPDIR names another folder" in ran.err,
+            "where a packed core cannot be unpacked, TMPDIR is named", ran.text())
+
+
 def check_gcore(tap, work):
     if not shutil.which("gcore"):
         tap.skip("a core of gcore", "no gcore here")
@@ -353,6 +375,7 @@ def main():
         tap.skip("living processes", "yama lets nobody but parents and root look at processes")
     check_dead(tap, work)
     check_gcore(tap, work)
+    check_folder(tap, work)
     tap.end()
 
 

@@ -23,6 +23,7 @@
 #include "src/names.h"
 #include "src/out.h"
 #include "src/source.h"
+#include "src/spool.h"
 
 #define CAPTURE_SUFFIX ".hsnap"
 
@@ -152,11 +153,21 @@ static struct hs_error *read_whole(const char *path, const char *id,
 	}
 }
 
+/* tmpfs, which /tmp often is, has no more room than the memory. */
+static const char *spool_folder(void)
+{
+	const char *folder = getenv("TMPDIR");
+	return folder && *folder ? folder : "/var/tmp";
+}
+
 static struct hs_error *read_image(const struct hs_inputs *in, const char *path,
+				   struct hs_source *source,
 				   const struct hs_format *format, struct hs_input *input)
 {
 	struct hs_file file;
-	struct hs_error *err = hs_file_open(path, 0, &file);
+	struct hs_error *err = hs_source_packed(source)
+				       ? hs_spool(source, spool_folder(), &file)
+				       : hs_file_open(path, 0, &file);
 	if (err)
 		return err;
 	err = format->image(&file, &input->image);
@@ -186,7 +197,7 @@ static struct hs_error *read_source(struct hs_inputs *in, const char *path,
 	input->id = unique_id(in, path);
 	hs_progress_task("reading %s", input->id);
 	struct hs_error *err =
-		format->image ? read_image(in, path, format, input)
+		format->image ? read_image(in, path, source, format, input)
 		: format->streams
 			? read_profile(bytes, input->id, format, source, &input->profile)
 			: read_whole(path, input->id, format, source, &input->profile);
