@@ -174,9 +174,10 @@ void hs_build_thread_stack(struct hs_builder *b, hs_thread thread, hs_stack stac
 
 static uint64_t hash_frame(uint64_t salt, const struct hs_frame_info *f)
 {
-	const uint64_t fields[] = {
-		f->module.i, f->offset,  f->function_start, f->function.i, f->file.i,
-		f->line,     f->inlined, f->caller.i,       f->exact,      f->how};
+	const uint64_t fields[] = {f->module.i,   f->offset,   f->function_start,
+				   f->function.i, f->file.i,   f->line,
+				   f->inlined,    f->caller.i, f->exact,
+				   f->how,        f->python.i, f->python_entry};
 	return hs_hash_bytes(salt, fields, sizeof(fields));
 }
 
@@ -185,12 +186,14 @@ static bool same_frame(const struct hs_frame_info *a, const struct hs_frame_info
 	return a->module.i == b->module.i && a->offset == b->offset &&
 	       a->function_start == b->function_start && a->function.i == b->function.i &&
 	       a->file.i == b->file.i && a->line == b->line && a->inlined == b->inlined &&
-	       a->caller.i == b->caller.i && a->exact == b->exact && a->how == b->how;
+	       a->caller.i == b->caller.i && a->exact == b->exact && a->how == b->how &&
+	       a->python.i == b->python.i && a->python_entry == b->python_entry;
 }
 
 hs_frame hs_build_named_frame(struct hs_builder *b, const struct hs_frame_info *info)
 {
 	assert(info->module.i < b->modules.n && info->caller.i < b->frames.n);
+	assert(info->python.i < b->stacks.n);
 	for (uint64_t key = hash_frame(b->salt, info);; key++) {
 		bool fresh;
 		uint32_t *id = hs_map_put(&b->frame_ids, key, &fresh);
@@ -221,6 +224,15 @@ hs_stack hs_build_stack(struct hs_builder *b, hs_stack parent, hs_frame frame)
 		hs_array_push(&b->stacks, ((struct hs_stack_info){parent, frame}));
 	}
 	return (hs_stack){*id};
+}
+
+hs_stack hs_build_joined_stack(struct hs_builder *b, hs_stack native, hs_stack python,
+			       uint32_t skipped)
+{
+	if (!python.i)
+		return native;
+	const struct hs_frame_info joint = {.python = python, .line = skipped};
+	return hs_build_stack(b, native, hs_build_named_frame(b, &joint));
 }
 
 void hs_build_alloc(struct hs_builder *b, hs_thread thread, enum hs_alloc_kind kind,
@@ -290,6 +302,7 @@ void hs_build_site(struct hs_builder *b, const struct hs_site *site)
 	add(&sum->peak_blocks, site->peak_blocks);
 	add(&sum->peak_bytes, site->peak_bytes);
 	add(&sum->temporaries, site->temporaries);
+	add(&sum->temporary_bytes, site->temporary_bytes);
 	if (!hs_thread_eq(sum->thread, site->thread))
 		sum->thread = (hs_thread){0};
 }

@@ -46,6 +46,14 @@ hs_frame hs_build_named_frame(struct hs_builder *b, const struct hs_frame_info *
 hs_stack hs_build_stack(struct hs_builder *b, hs_stack parent, hs_frame frame);
 
 /*
+ * The native stack NATIVE of a place whose Python frames are PYTHON.  If it is not
+ * 0, the SKIPPED outermost of these are left out, and all that is outside of the
+ * others.
+ */
+hs_stack hs_build_joined_stack(struct hs_builder *b, hs_stack native, hs_stack python,
+			       uint32_t skipped);
+
+/*
  * Events.  TIME_NS never decreases.  hs_build_release is a realloc's old
  * block, to be followed (in that thread) by hs_build_alloc with
  * HS_ALLOC_REALLOC, or by hs_build_retain when the realloc failed.

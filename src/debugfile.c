@@ -19,6 +19,7 @@
 
 #include "src/array.h"
 #include "src/file.h"
+#include "src/hash.h"
 #include "src/symbols.h"
 
 #define DELETED " (deleted)"
@@ -140,6 +141,7 @@ struct search {
 	char *misfit;       /* the first file found that is not the recorded one */
 	char *misfit_id;    /* its build-id */
 	bool misfit_by_age; /* it has no build-id, but was written later */
+	bool misfit_by_shape;
 };
 
 static bool same_id(const char *a, const char *b)
@@ -156,20 +158,46 @@ static bool written_since(const struct hs_elf_file *e, uint64_t recorded_ns)
 	       recorded_ns;
 }
 
+uint64_t hs_module_shape(uint64_t shape, uint64_t address, uint64_t size)
+{
+	const uint64_t fields[] = {address, size};
+	return hs_hash_bytes(shape ? shape : HS_HASH_INIT, fields, sizeof(fields));
+}
+
+static uint64_t shape_of(Elf *elf)
+{
+	size_t n;
+	uint64_t shape = 0;
+	GElf_Phdr header;
+	if (elf_getphdrnum(elf, &n) < 0)
+		return 0;
+	for (size_t i = 0; i < n; i++)
+		if (gelf_getphdr(elf, (int)i, &header) && header.p_type == PT_LOAD)
+			shape = hs_module_shape(shape, header.p_vaddr, header.p_memsz);
+	return shape;
+}
+
+/* Without a build-id: is E the same in what else is known of it? */
+static bool looks_same(const struct search *s, const struct hs_elf_file *e)
+{
+	if (s->query->shape)
+		return s->query->shape == shape_of(e->elf);
+	return !written_since(e, s->query->recorded_ns);
+}
+
 /*
- * Is E the file that was recorded?  Without a build-id the time of its last
- * change is all there is to tell; TRUSTED says that the user vouches for it.
+ * Is E the file that was recorded?  TRUSTED says that the user vouches for it.
  */
 static bool fits(struct search *s, const struct hs_elf_file *e, bool trusted)
 {
 	const char *id = s->query->build_id;
-	if (id[0] ? same_id(id, e->build_id)
-		  : trusted || !written_since(e, s->query->recorded_ns))
+	if (id[0] ? same_id(id, e->build_id) : trusted || looks_same(s, e))
 		return true;
 	if (!s->misfit) {
 		s->misfit = hs_xstrdup(e->path);
 		s->misfit_id = hs_xstrdup(e->build_id);
-		s->misfit_by_age = !id[0];
+		s->misfit_by_shape = !id[0] && s->query->shape;
+		s->misfit_by_age = !id[0] && !s->query->shape;
 	}
 	return false;
 }
@@ -260,6 +288,14 @@ static char *describe_failure(const struct search *s)
 			"the same program, give it with --exe",
 			s->misfit);
 	bool here = strcmp(s->misfit, s->path) == 0;
+	if (s->misfit_by_shape)
+		return hs_xasprintf(
+			"%s %s (its segments have other sizes): its frames stay "
+			"unnamed; give the old file's folder with --sysroot, or the "
+			"file with --exe",
+			s->misfit,
+			here ? "was replaced since the recording"
+			     : "is not the file that was recorded");
 	return hs_xasprintf(
 		"%s %s (build-id %.8s.. then, %.8s%s %s): its frames stay unnamed; "
 		"give --debug-dir or the old file with --exe",

@@ -37,7 +37,16 @@ struct hs_debugfile_query {
 	const char *path;     /* may end in " (deleted)" */
 	const char *build_id; /* lower-case hex, or "" where it has none */
 	uint64_t recorded_ns; /* since the epoch; 0 where unknown */
+	uint64_t shape;       /* see hs_module_shape(); 0 where unknown */
 };
+
+/*
+ * The addresses and sizes of a module's loaded segments as one number: SHAPE is
+ * that of those before, 0 for the first.  Where a recording has no build-id, it
+ * tells a file from its successor, which the time of its last change does not if
+ * it was copied or installed again.
+ */
+uint64_t hs_module_shape(uint64_t shape, uint64_t address, uint64_t size);
 
 /*
  * Find and open what describes the module.  Where nothing does, returns false

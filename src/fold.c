@@ -61,6 +61,7 @@ struct hs_fold {
 	uint64_t peak;           /* number of the latest peak */
 	uint64_t water;          /* highest live bytes in this interval */
 	uint64_t restored_bytes; /* of live and released blocks */
+	bool latest_peak;
 	uint64_t now;
 };
 
@@ -98,6 +99,11 @@ struct hs_fold *hs_fold_new(void)
 	f->slots = new_slots(FIRST_SLOTS);
 	f->mask = FIRST_SLOTS - 1;
 	return f;
+}
+
+void hs_fold_take_latest_peak(struct hs_fold *f)
+{
+	f->latest_peak = true;
 }
 
 void hs_fold_free(struct hs_fold *f)
@@ -193,6 +199,15 @@ static inline void catch_up(const struct hs_fold *f, struct hs_fold_site *site)
 	site->seen_peak = f->peak;
 }
 
+static inline void set_peak(struct hs_fold *f)
+{
+	struct hs_fold_totals *t = &f->totals;
+	t->peak_bytes = t->live_bytes;
+	t->peak_blocks = t->live_blocks;
+	t->peak_time = f->now;
+	f->peak++;
+}
+
 static inline void block_lives(struct hs_fold *f, struct hs_fold_site *site,
 			       uint64_t size)
 {
@@ -204,12 +219,9 @@ static inline void block_lives(struct hs_fold *f, struct hs_fold_site *site,
 	t->live_bytes += size;
 	if (t->live_bytes > f->water)
 		f->water = t->live_bytes;
-	if (t->live_bytes > t->peak_bytes) {
-		t->peak_bytes = t->live_bytes;
-		t->peak_blocks = t->live_blocks;
-		t->peak_time = f->now;
-		f->peak++;
-	}
+	if (t->live_bytes > t->peak_bytes ||
+	    (f->latest_peak && t->live_bytes == t->peak_bytes))
+		set_peak(f);
 }
 
 static inline void block_dies(struct hs_fold *f, struct hs_fold_site *site, uint64_t size)
@@ -219,6 +231,9 @@ static inline void block_dies(struct hs_fold *f, struct hs_fold_site *site, uint
 	site->live_bytes -= size;
 	f->totals.live_blocks--;
 	f->totals.live_bytes -= size;
+	/* A block without bytes leaves the peak as high as it is. */
+	if (f->latest_peak && f->totals.live_bytes == f->totals.peak_bytes)
+		set_peak(f);
 }
 
 /* Take the block in SLOT out.  Returns whether it was a thread's last one. */
@@ -271,8 +286,8 @@ static inline struct slot *slot_for(struct hs_fold *f, uint64_t addr)
 	return slot;
 }
 
-void hs_fold_alloc(struct hs_fold *f, uint32_t thread, uint32_t kind, uint32_t stack,
-		   uint64_t addr, uint64_t size, uint64_t time)
+uint32_t hs_fold_alloc(struct hs_fold *f, uint32_t thread, uint32_t kind, uint32_t stack,
+		       uint64_t addr, uint64_t size, uint64_t time)
 {
 	struct thread *t = thread_at(f, thread);
 	if (t->in_flight)
@@ -296,6 +311,22 @@ void hs_fold_alloc(struct hs_fold *f, uint32_t thread, uint32_t kind, uint32_t s
 	f->totals.allocs++;
 	f->totals.bytes += size;
 	block_lives(f, site, size);
+	return index;
+}
+
+void hs_fold_split(struct hs_fold *f, uint64_t addr, uint64_t size)
+{
+	struct slot rest = *find(f, addr);
+	if (!rest.site || size >= rest.size)
+		return;
+	find(f, addr)->size = size;
+	rest.addr = addr + size;
+	rest.size -= size;
+	*slot_for(f, rest.addr) = rest;
+	struct hs_fold_site *site = &f->sites.at[rest.site - 1];
+	catch_up(f, site);
+	site->live_blocks++;
+	f->totals.live_blocks++;
 }
 
 void hs_fold_release(struct hs_fold *f, uint32_t thread, uint64_t addr)

@@ -41,14 +41,19 @@ struct hs_fold_totals {
 struct hs_fold *hs_fold_new(void);
 void hs_fold_free(struct hs_fold *f); /* accepts NULL */
 
+/* Of several peaks of the same height the latest counts, not the first. */
+void hs_fold_take_latest_peak(struct hs_fold *f);
+
 /*
  * Events, in order.  THREAD is a small number chosen by the caller; TIME may
  * count anything.  A size that would make the sum of all sizes overflow is
- * cut, so that no other figure can overflow.
+ * cut, so that no other figure can overflow.  Returns the site's index.
  */
-void hs_fold_alloc(struct hs_fold *f, uint32_t thread, uint32_t kind, uint32_t stack,
-		   uint64_t addr, uint64_t size, uint64_t time);
+uint32_t hs_fold_alloc(struct hs_fold *f, uint32_t thread, uint32_t kind, uint32_t stack,
+		       uint64_t addr, uint64_t size, uint64_t time);
 void hs_fold_dealloc(struct hs_fold *f, uint64_t addr); /* by whatever thread */
+/* The block at ADDR keeps SIZE bytes; what follows them is a block of its own. */
+void hs_fold_split(struct hs_fold *f, uint64_t addr, uint64_t size);
 /* A realloc gives back ADDR; if it fails, hs_fold_retain() undoes that. */
 void hs_fold_release(struct hs_fold *f, uint32_t thread, uint64_t addr);
 void hs_fold_retain(struct hs_fold *f, uint32_t thread);

@@ -23,6 +23,7 @@ struct hs_mappings {
 	uint32_t root;
 	uint64_t random;
 	struct hs_mapped totals;
+	struct hs_mappings_watch watch;
 };
 
 struct hs_mappings *hs_mappings_new(void)
@@ -31,6 +32,11 @@ struct hs_mappings *hs_mappings_new(void)
 	hs_array_add(&m->nodes);
 	m->random = 0x9e3779b97f4a7c15u;
 	return m;
+}
+
+void hs_mappings_watch(struct hs_mappings *m, const struct hs_mappings_watch *watch)
+{
+	m->watch = *watch;
 }
 
 void hs_mappings_free(struct hs_mappings *m)
@@ -107,6 +113,8 @@ static void cut(struct hs_mappings *m, uint64_t at)
 		last = m->nodes.at[last].right;
 	if (last && m->nodes.at[last].range.end > at) {
 		struct hs_mapping rest = m->nodes.at[last].range;
+		if (m->watch.cut)
+			m->watch.cut(m->watch.context, &rest, at);
 		m->nodes.at[last].range.end = rest.start = at;
 		m->totals.bytes -= rest.end - at;
 		behind = join(m, new_node(m, rest), behind);
@@ -134,6 +142,8 @@ static uint32_t drop(struct hs_mappings *m, uint32_t t, uint64_t stamp)
 			n->right = 0;
 			stays = join(m, stays, t);
 		} else {
+			if (m->watch.gone)
+				m->watch.gone(m->watch.context, &n->range);
 			m->totals.bytes -= n->range.end - n->range.start;
 			n->left = m->free_list;
 			m->free_list = t;

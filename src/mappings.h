@@ -31,6 +31,17 @@ struct hs_mapped {
 struct hs_mappings *hs_mappings_new(void);
 void hs_mappings_free(struct hs_mappings *m); /* accepts NULL */
 
+/*
+ * Who wants to know of each piece: CUT, before WHOLE becomes two at AT; GONE, when
+ * PIECE is mapped no more.
+ */
+struct hs_mappings_watch {
+	void *context;
+	void (*cut)(void *context, const struct hs_mapping *whole, uint64_t at);
+	void (*gone)(void *context, const struct hs_mapping *piece);
+};
+void hs_mappings_watch(struct hs_mappings *m, const struct hs_mappings_watch *watch);
+
 /* [start, start + length) becomes STACK's.  What goes beyond 2^64 is cut. */
 void hs_mappings_map(struct hs_mappings *m, uint64_t start, uint64_t length,
 		     uint32_t stack, uint64_t stamp);

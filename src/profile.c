@@ -92,6 +92,7 @@ static void check_frames(const struct hs_profile *p)
 		const struct hs_frame_info *f = &p->frames[i];
 		assert(f->module.i < p->n_modules);
 		assert(f->caller.i < p->n_frames);
+		assert(f->python.i < p->n_stacks);
 		check_string(p, f->function);
 		check_string(p, f->file);
 	}

@@ -39,6 +39,7 @@ enum hs_has {
 	HS_HAS_CRASH = 1 << 12,
 	HS_HAS_INHERITED = 1 << 13,       /* inherited.blocks */
 	HS_HAS_INHERITED_BYTES = 1 << 14, /* inherited.bytes */
+	HS_HAS_TEMPORARY_BYTES = 1 << 15,
 	HS_BYTES_ALONE = 1 << 20, /* of PEAK, LIVE and TOTALS: blocks were not counted */
 };
 
@@ -97,7 +98,8 @@ struct hs_module_info {
 	uint64_t bias; /* address = bias + address in the ELF file */
 	uint32_t
 		epoch; /* which of the objects that were mapped here, one after another */
-	bool unplaced; /* nobody told where it was mapped: its frames' offsets are
+	uint64_t shape; /* of its segments, as hs_module_shape() has it; 0: not told */
+	bool unplaced;  /* nobody told where it was mapped: its frames' offsets are
 			  addresses, which no file of it explains */
 };
 
@@ -108,7 +110,14 @@ enum hs_frame_how {
 	HS_FRAME_BY_SCAN,    /* a word on the stack that looks like a return address */
 };
 
-/* A place in code.  Inlined calls chain through `caller`. */
+/*
+ * A place in code.  Inlined calls chain through `caller`.  Code that is not in
+ * memory as such (Python's) has no module, and a function from the beginning.
+ *
+ * A stack that was recorded twice, by its native and its Python frames, ends in a
+ * frame that joins them until src/pymerge.h has merged the two: it has `python`,
+ * and of all else only `line`, the number of outermost ones of those to leave out.
+ */
 struct hs_frame_info {
 	hs_module module;
 	uint64_t offset; /* return address in terms of the ELF file, so that runs
@@ -118,8 +127,10 @@ struct hs_frame_info {
 	uint64_t function_start; /* ELF address where the function starts, or 0 */
 	hs_str function, file;   /* "" while unknown */
 	uint32_t line;
-	bool inlined;    /* this function's body is part of `caller`'s code */
-	hs_frame caller; /* the function it was inlined into, or none */
+	bool inlined;      /* this function's body is part of `caller`'s code */
+	hs_frame caller;   /* the function it was inlined into, or none */
+	hs_stack python;   /* the Python frames to be merged, or none */
+	bool python_entry; /* Python: called by native code, which comes before it */
 };
 
 /* One node of the trie of call stacks.  The root is stack 0. */
@@ -136,6 +147,10 @@ enum hs_alloc_kind {
 	HS_ALLOC_ALIGNED,
 	HS_ALLOC_NEW,
 	HS_ALLOC_NEW_ARRAY,
+	HS_ALLOC_MMAP,     /* where the recording counts mappings among its blocks */
+	HS_ALLOC_PYMALLOC, /* requests to Python's own allocator ... */
+	HS_ALLOC_PYCALLOC,
+	HS_ALLOC_PYREALLOC,
 	HS_ALLOC_KINDS,
 };
 
@@ -147,6 +162,7 @@ struct hs_site {
 	uint64_t live_blocks, live_bytes; /* at the end */
 	uint64_t peak_blocks, peak_bytes; /* its share of the process's highest point */
 	uint64_t temporaries;             /* freed before their thread allocated again */
+	uint64_t temporary_bytes;         /* 0 where !HS_HAS_TEMPORARY_BYTES */
 	hs_thread thread;                 /* the thread, if all were of one; else none */
 };
 

@@ -299,7 +299,8 @@ static void name_module(struct namer *n, const struct job *jobs, size_t n_jobs)
 	const struct hs_module_info *module = &p->modules[jobs[0].module];
 	struct hs_debugfile_query query = {.path = hs_string(p, module->path),
 					   .build_id = hs_string(p, module->build_id),
-					   .recorded_ns = p->process.start_ns};
+					   .recorded_ns = p->process.start_ns,
+					   .shape = module->shape};
 	char *warning;
 	struct opened *o = open_file(&query, n->options, &warning);
 	if (o) {

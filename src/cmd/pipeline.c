@@ -15,6 +15,7 @@
 #include "src/inherit.h"
 #include "src/log.h"
 #include "src/names.h"
+#include "src/pymerge.h"
 #include "src/symbols.h"
 
 struct hs_pipeline {
@@ -76,6 +77,7 @@ static void name_frames(struct hs_pipeline *p)
 		hs_progress_task("naming frames of %s", input->id);
 		hs_symbolize(input->profile,
 			     input->symbols ? input->symbols : &p->symbols);
+		hs_merge_python(input->profile);
 	}
 	hs_symbol_cache_free(HS_TAKE(p->symbols.cache));
 }
