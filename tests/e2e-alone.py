@@ -4,16 +4,12 @@ recorder; captures are finished and reported by themselves; the recorder leaves 
 was never the program's business."""
 import glob
 import os
-import struct
 import subprocess
 import sys
-import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib"))
 import hs
 from tap import Tap, skip_all
-
-PATIENCE_S = 120
 
 # Six children live until the pipe is closed, while ps, the seventh, looks.
 COUNTS_CHILDREN = """
@@ -27,37 +23,8 @@ exit 7
 """
 
 
-def recorders(folder):
-    """Pids of the recorders of FOLDER and of its children."""
-    found = []
-    for path in glob.glob("/proc/[0-9]*/cmdline"):
-        try:
-            with open(path, "rb") as f:
-                words = f.read().split(b"\0")
-        except OSError:
-            continue
-        if words[0].endswith(b"heapsnap-recorder") and folder.encode() in words:
-            found.append(int(path.split("/")[2]))
-    return found
-
-
-def wait_for(condition):
-    deadline = time.monotonic() + PATIENCE_S
-    while time.monotonic() < deadline:
-        if condition():
-            return True
-        time.sleep(0.05)
-    return False
-
-
 def alone(argv, folder, **more):
     return hs.Ran(argv, LD_PRELOAD=hs.TRACKER, HEAPSNAP_DIR=folder, **more)
-
-
-def state_of(path):
-    """The header's state: 1 is live, 2 final."""
-    with open(path, "rb") as f:
-        return struct.unpack_from("<I", f.read(116), 112)[0]
 
 
 def late_header(tap, folder):
@@ -67,7 +34,7 @@ def late_header(tap, folder):
         env=hs.environment(LD_PRELOAD=hs.TRACKER, HEAPSNAP_DIR=folder,
                            HEAPSNAP_RECORDER="none"))
     first, second = (f"{folder}/{name}.{process.pid}.hsnap" for name in ("sh", "sleep"))
-    wait_for(lambda: os.path.exists(second) and state_of(second) == 1)
+    hs.wait_for(lambda: os.path.exists(second) and hs.state_of(second) == 1)
     with open(first, "r+b") as f:
         magic = f.read(8)
         f.seek(0)
@@ -75,23 +42,17 @@ def late_header(tap, folder):
     recorder = subprocess.Popen(
         [hs.BUILD + "/heapsnap-recorder", "--alone", folder],
         env=hs.environment(HEAPSNAP_REPORT="none"))
-    wait_for(lambda: recorder_of(second))
+    hs.wait_for(lambda: hs.recorder_of(second))
     with open(first, "r+b") as f:
         f.write(magic)
-    tap.say(wait_for(lambda: state_of(first) == 2),
+    tap.say(hs.wait_for(lambda: hs.state_of(first) == 2),
             "a capture whose header comes after that of its process's next program is finished",
             os.listdir(folder))
     process.kill()
     process.wait()
-    recorder.wait(PATIENCE_S)
+    recorder.wait(hs.LIMIT_S)
     ends = sorted(p["end"]["how"] for p in hs.analyzed(folder)["processes"])
     tap.equal(ends, ["exec", "killed"], "and its end is known")
-
-
-def recorder_of(path):
-    """header.recorder_pid: somebody drains it."""
-    with open(path, "rb") as f:
-        return struct.unpack_from("<I", f.read(184), 176)[0]
 
 
 def main():
@@ -102,10 +63,10 @@ def main():
     bare, ran = hs.Ran([hs.victim("leaky")]), alone([hs.victim("leaky")], folder)
     tap.say((ran.status, ran.out, ran.err) == (bare.status, bare.out, bare.err),
             "the program behaves as ever", ran.text())
-    tap.say(wait_for(lambda: glob.glob(folder + "/*.txt") and glob.glob(folder + "/*.html")),
+    tap.say(hs.wait_for(lambda: glob.glob(folder + "/*.txt") and glob.glob(folder + "/*.html")),
             "its report is written by itself", os.listdir(folder))
-    tap.say(wait_for(lambda: not recorders(folder)), "the recorder leaves",
-            recorders(folder))
+    tap.say(hs.wait_for(lambda: not hs.recorders(folder)), "the recorder leaves",
+            hs.recorders(folder))
     tap.say(all(name.startswith("leaky.") for name in os.listdir(folder)),
             "only the capture and its reports stay", os.listdir(folder))
     process, = hs.analyzed(folder)["processes"]
@@ -119,8 +80,8 @@ def main():
         ["sh", "-c", COUNTS_CHILDREN], folder, cwd=work, HEAPSNAP_REPORT="none")
     tap.equal((ran.status, ran.out), (bare.status, bare.out),
               "a shell with children sees no child more")
-    tap.say(wait_for(lambda: not recorders(folder)), "one recorder keeps them all and leaves",
-            recorders(folder))
+    tap.say(hs.wait_for(lambda: not hs.recorders(folder)), "one recorder keeps them all and leaves",
+            hs.recorders(folder))
     tap.say(not glob.glob(folder + "/*.html"), "HEAPSNAP_REPORT=none writes no report",
             os.listdir(folder))
     unfinished = [p["id"] for p in hs.analyzed(folder)["processes"] if not p["complete"]]
@@ -131,20 +92,20 @@ def main():
     with open(folder + "/killed.1.hsnap", "wb") as stillborn:
         stillborn.write(bytes(4096))
     alone([hs.victim("leaky")], folder, HEAPSNAP_REPORT="none")
-    tap.say(wait_for(lambda: not recorders(folder)),
-            "no recorder stays for a capture that never got its header", recorders(folder))
+    tap.say(hs.wait_for(lambda: not hs.recorders(folder)),
+            "no recorder stays for a capture that never got its header", hs.recorders(folder))
 
     late_header(tap, work + "/late")
 
     folder = work + "/private"
     alone([hs.victim("leaky")], folder)
-    wait_for(lambda: glob.glob(folder + "/leaky*.html") and not recorders(folder))
+    hs.wait_for(lambda: glob.glob(folder + "/leaky*.html") and not hs.recorders(folder))
     modes = {oct(os.stat(path).st_mode & 0o777) for path in glob.glob(folder + "/leaky*")}
     tap.equal(modes, {"0o600"}, "a capture is for its owner alone, and so are its reports")
 
     folder = work + "/headless"
     ran = alone([hs.victim("headless")], folder, HEAPSNAP_REPORT="none")
-    wait_for(lambda: not recorders(folder))
+    hs.wait_for(lambda: not hs.recorders(folder))
     process, = hs.analyzed(folder)["processes"]
     tap.say(ran.status == 0 and process["totals"]["live_bytes"] >= 500000,
             "a process that outlives its first thread is recorded to its end",

@@ -145,7 +145,18 @@ def fork_in_handler(host):
     assert host.captures()
 
 
-simple("5000 threads with stacks of 16 KiB", victim("threads", "many"))
+simple("5000 threads with stacks of 16 KiB", victim("threads", "many", "5000"))
+
+
+@case("10,000 threads")
+def many_threads(host):
+    argv = victim("threads", "many", "10000")
+    if host.bare(argv).status:
+        raise Skip("so many threads are not allowed here")
+    host.unharmed(argv)
+    host.counted_exactly()
+
+
 simple("threads end while others allocate", victim("threads", "ending"))
 simple("destructors of thread-specific data allocate", victim("threads", "specifics"))
 simple("threads are cancelled, deferred and asynchronously", victim("threads", "cancel"))
@@ -327,6 +338,180 @@ def full_tmpfs(host):
             subprocess.run(["umount", "-l", host.captures_in], check=True)
 
 
+# Recording that begins late, and with it a recorder that inherits what was taken
+# away.  The victim calls itself "chosen" after that.
+
+LATE = {"HEAPSNAP_MODULES": "chosen", "HEAPSNAP_RECORDER": "", "HOST_LATE": "1"}
+LEAST = 3 * 5000  # allocations after that
+
+
+def recorder_leaves(folder):
+    assert hs.wait_for(lambda: not hs.recorders(folder)), hs.recorders(folder)
+
+
+def begins_late(host, arguments, may_lack):
+    os.makedirs(host.captures_in)
+    os.chmod(host.captures_in, 0o777)
+    host.unharmed(victim("limits", *arguments), counter=False, **LATE)
+    recorder_leaves(host.captures_in)
+    found = host.captures()
+    assert found or may_lack, "nothing was recorded"
+    for row in hs.analyzed(host.captures_in)["processes"] if found else ():
+        assert row["lost_events"] or row["totals"]["allocations"] >= LEAST, row["totals"]
+
+
+def late(name, arguments, may_lack=False):
+    def test(host):
+        begins_late(host, arguments, may_lack)
+    CASES.append((name, test))
+
+
+for call in ("clone", "execve", "socket", "openat", "fallocate", "mmap", "flock", "dup3",
+             "close_range", "setsid", "prlimit64", "epoll_create1", "inotify_init1",
+             "pidfd_open", "rename", "wait4"):
+    for how in ("errno", "trap"):
+        late(f"a recorder where {call} is forbidden by {how}", ["forbid_one", call, how],
+             may_lack=call in ("openat", "fallocate", "mmap"))
+late("a recorder where no process may begin", ["no_process"], may_lack=True)
+late("a recorder under RLIMIT_AS of 40 MiB", ["address_space", "40"])
+late("a recorder under RLIMIT_FSIZE of 200,000", ["file_size", "200000"])
+late("a recorder of a program that may not be traced", ["undumpable"])
+late("a recorder where no descriptor is free", ["descriptors", "20"], may_lack=True)
+late("a recorder after closefrom(3)", ["close_all"])
+
+
+@case("a recorder in a chroot")
+def late_chroot(host):
+    if os.geteuid():
+        raise Skip("only root can do that")
+    os.makedirs(host.folder + "/root")
+    begins_late(host, ["chroot", host.folder + "/root"], may_lack=True)
+
+
+def sees_nothing(host, argv, ends_first):
+    """The recorder of ARGV works while it looks.  ENDS_FIRST: it goes with ARGV."""
+    bare = host.bare(argv)
+    os.makedirs(host.captures_in)
+    ran = host.tracked(argv, HEAPSNAP_RECORDER="", HEAPSNAP_MODULES="chosen",
+                       HOST_CAPTURES=host.captures_in)
+    assert bare.status == 6, bare.text()
+    hs.same_behaviour(bare, ran)
+    recorder_leaves(host.captures_in)
+    rows = hs.analyzed(host.captures_in)["processes"]
+    assert len(rows) == 3 and all(row["lost_events"] == 0 for row in rows), rows
+    assert ends_first or all(row["complete"] for row in rows), rows
+
+
+def unseen(name, argv, needs=(), ends_first=False):
+    def test(host):
+        if needs and hs.Ran([*needs, "true"]).status:
+            raise Skip(f"{' '.join(needs)} does not work here")
+        sees_nothing(host, [*needs, *argv], ends_first)
+    CASES.append((name, test))
+
+
+unseen("a program sees nothing of its recorder", victim("alone"))
+unseen("nor does one that is given orphans", victim("alone", "reaper"))
+unseen("nor does PID 1 of a pid namespace", victim("alone", "init"),
+       ["unshare", "-pf", "--kill-child", "--mount-proc"], ends_first=True)
+unseen("nor does PID 1 where nobody mounted /proc", victim("alone", "init"),
+       ["unshare", "-pf", "--kill-child"], ends_first=True)
+
+
+@case("setuid and setgid children")
+def setuid(host):
+    if os.geteuid():
+        raise Skip("only root can make programs of another user")
+    if os.statvfs(host.folder).f_flag & os.ST_NOSUID:
+        raise Skip("they mean nothing on this file system")
+    script = ""
+    for name, mode in (("suid", 0o4755), ("sgid", 0o2755)):
+        path = f"{host.folder}/{name}"
+        shutil.copy(victim("fork")[0], path)
+        os.chown(path, 65534, 65534)
+        os.chmod(path, mode)
+        script += f"'{path}' leaf 6; echo $?; "
+    host.unharmed(["sh", "-c", script], counter=False)
+    names = [os.path.basename(path) for paths in host.captures().values() for path in paths]
+    assert names and all(name.startswith("sh.") for name in names), names
+
+
+@case("a child that drops its privileges")
+def drops(host):
+    other = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
+    for place in (os.path.dirname(host.folder), host.folder):
+        os.chmod(place, 0o755)
+    if os.geteuid() or hs.Ran([*other, *victim("limits", "work")]).status:
+        raise Skip("cannot become another user, or he finds nothing here")
+    os.makedirs(host.captures_in)
+    os.chmod(host.captures_in, 0o1777)
+    host.unharmed(["sh", "-c", f"{' '.join([*other, *victim('limits', 'work')])}; exit 3"],
+                  counter=False, HEAPSNAP_RECORDER="")
+    recorder_leaves(host.captures_in)
+    rows = hs.analyzed(host.captures_in)["processes"]
+    (row,) = [row for row in rows if row["name"] == "host_limits"]
+    assert row["complete"] and not row["lost_events"], row
+    assert row["totals"]["allocations"] >= LEAST, row
+
+
+# Plugins.
+
+PLUGIN = """#include <stdlib.h>
+static void *volatile kept;
+__attribute__((noinline)) static void NAME(void) { for (int i = 0; i < 10; i++) kept = malloc(SIZE); }
+void run(void); void run(void) { NAME(); __asm__ volatile("" ::: "memory"); }"""
+OPENER = """#include <dlfcn.h>
+void *open_it(const char *); void *open_it(const char *name) {
+	void *volatile handle = dlopen(name, RTLD_NOW); /* no tail call: the path is the caller's */
+	return handle; }"""
+OPENS = """#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <stdio.h>
+#include <string.h>
+void *open_it(const char *);
+static void *run(void *handle) {
+	void *symbol = handle ? dlsym(handle, "run") : NULL; void (*f)(void);
+	if (!symbol) { puts(dlerror()); return NULL; }
+	memcpy(&f, &symbol, sizeof(f)); f(); return symbol; }
+int main(int argc, char **argv) {
+	void *one = open_it("one.so"), *first = run(one); dlclose(one);
+	void *two = open_it("two.so"), *second = run(two); dlclose(two);
+	void *three = argc > 1 ? dlmopen(LM_ID_NEWLM, argv[1], RTLD_NOW) : NULL;
+	printf("%d %d\\n", first == second, run(three) != NULL);
+	return 0; }"""
+
+
+@case("plugins found by RUNPATH and one after the other at one address")
+def plugins(host):
+    compiler = os.environ.get("CC", "gcc").split()
+    if not shutil.which(compiler[0]):
+        raise Skip("no compiler")
+    hidden = host.folder + "/hidden"
+    os.makedirs(hidden)
+
+    def build(source, output, *options):
+        with open(output + ".c", "w", encoding="ascii") as f:
+            f.write(source)
+        subprocess.run([*compiler, "-g", "-O2", "-fno-builtin", "-o", output, output + ".c",
+                        *options], check=True)
+    shared = ("-shared", "-fPIC")
+    build(PLUGIN, hidden + "/one.so", *shared, "-DNAME=alpha", "-DSIZE=111")
+    build(PLUGIN, hidden + "/two.so", *shared, "-DNAME=gamma", "-DSIZE=222")
+    build(OPENER, host.folder + "/libopener.so", *shared,
+          "-Wl,--enable-new-dtags,-rpath," + hidden)
+    build(OPENS, host.folder + "/opens", f"-L{host.folder}", "-lopener",
+          "-Wl,--enable-new-dtags,-rpath," + host.folder)
+    ran = host.unharmed([host.folder + "/opens", hidden + "/one.so"], counter=False)
+    assert ran.out in (b"1 1\n", b"0 1\n"), ran.text()
+    sums = {}
+    for spot in hs.analyzed(host.captures_in)["hotspots"]:
+        if spot["by"] == "allocated":
+            name = spot["stack"][0].get("function")
+            sums[name] = (sums.get(name, (0,))[0] + spot["bytes"], spot["stack"][0]["module"])
+    assert sums.get("alpha") == (1110, "one.so"), sums
+    assert sums.get("gamma") == (2220, "two.so"), sums
+
+
 # Other allocators and preloads.
 
 
@@ -379,6 +564,28 @@ return argc > 1 ? p[10] : (free(p), 3); }""")
         assert (ran.status, ran.out) == (bare.status, bare.out), ran.text()
         for text in (b"heap-buffer-overflow",) if len(argv) > 1 else ():
             assert text in bare.err and text in ran.err, ran.text()
+
+
+@case("AddressSanitizer in a C++ program")
+def sanitizer_cxx(host):
+    source, program = host.folder + "/a.cc", host.folder + "/a"
+    with open(source, "w", encoding="ascii") as f:
+        f.write("""#include <string>
+#include <vector>
+int main(int argc, char **) { std::vector<std::string> v;
+for (int i = 0; i < 1000; i++) v.emplace_back(100, 'x');
+int *p = new int[10]; delete[] p; return argc > 1 ? p[3] : 4; }""")
+    build = ["g++", "-g", "-fsanitize=address", "-o", program, source]
+    if not shutil.which("g++") or subprocess.run(build, check=False).returncode:
+        raise Skip("g++ -fsanitize=address is not here")
+    bare = host.bare([program])
+    ran = host.tracked([program], ASAN_OPTIONS="verify_asan_link_order=0")
+    hs.same_behaviour(bare, ran)
+    bare = host.bare([program, "use"])
+    ran = host.tracked([program, "use"], ASAN_OPTIONS="verify_asan_link_order=0")
+    assert ran.status == bare.status, ran.text()
+    assert b"heap-use-after-free" in bare.err and b"heap-use-after-free" in ran.err, ran.text()
+    assert host.captures()
 
 
 @case("a shell pipeline with a static program and one that drops LD_PRELOAD")

@@ -132,6 +132,8 @@ static void loop(struct rc_recorder *rc)
 {
 	while (busy(rc) || !may_leave(rc)) {
 		struct epoll_event events[64];
+		/* What a scan found dead has nobody who would wake us. */
+		rc_writers_start(rc);
 		int n = epoll_wait(rc->epoll_fd, events, HS_COUNT(events),
 				   timeout_ms(rc));
 		for (int i = 0; i < n; i++)

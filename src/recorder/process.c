@@ -15,11 +15,7 @@
 
 #include "src/recorder/io.h"
 
-/*
- * Is /proc that of our pid namespace?  In a new one where nobody mounted it,
- * other processes have our targets' numbers there, and "self" leads nowhere.
- */
-static bool proc_is_ours(void)
+bool rc_process_proc_is_ours(void)
 {
 	static int known = -1;
 	char text[16] = "";
@@ -32,7 +28,7 @@ static bool proc_is_ours(void)
 static char *slurp_of(pid_t pid, const char *file)
 {
 	char path[96];
-	if (!proc_is_ours())
+	if (!rc_process_proc_is_ours())
 		return NULL;
 	snprintf(path, sizeof(path), "/proc/%d/%s", (int)pid, file);
 	return rc_slurp(AT_FDCWD, path, 1u << 16, NULL);

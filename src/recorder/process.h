@@ -27,6 +27,12 @@ struct rc_memory {
  */
 bool rc_process_ended(const struct rc_process *p);
 
+/*
+ * Is /proc that of our pid namespace?  In a new one where nobody mounted it, other
+ * processes have our targets' numbers there: then nothing is read.
+ */
+bool rc_process_proc_is_ours(void);
+
 /* False if there is no process PID. */
 bool rc_process_look(pid_t pid, struct rc_process *ret);
 

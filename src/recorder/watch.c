@@ -25,7 +25,7 @@
 /* After so many snapshots they are taken half as often. */
 #define SNAPSHOTS_BEFORE_DOUBLING 1024u
 
-/* What a process that saw no /proc of its own left untold cannot be compared. */
+/* Where nothing can be compared: the pid is taken for the process's. */
 static bool pid_is_alive(const struct rc_target *t)
 {
 	struct pollfd p = {.fd = t->pid_fd, .events = POLLIN};
@@ -37,7 +37,7 @@ static bool pid_is_alive(const struct rc_target *t)
 bool rc_watch_alive(const struct rc_target *t)
 {
 	struct rc_process p;
-	if (!t->start_ticks)
+	if (!t->start_ticks || !rc_process_proc_is_ours())
 		return pid_is_alive(t);
 	return rc_process_look(t->pid, &p) && p.start_ticks == t->start_ticks &&
 	       !rc_process_ended(&p);

@@ -86,6 +86,41 @@ def captures(folder):
     return found
 
 
+def recorders(folder):
+    """Pids of the recorders of FOLDER and of its children."""
+    found = []
+    for path in glob.glob("/proc/[0-9]*/cmdline"):
+        try:
+            with open(path, "rb") as f:
+                words = f.read().split(b"\0")
+        except OSError:
+            continue
+        if words[0].endswith(b"heapsnap-recorder") and folder.encode() in words:
+            found.append(int(path.split("/")[2]))
+    return found
+
+
+def wait_for(condition):
+    deadline = time.monotonic() + LIMIT_S
+    while time.monotonic() < deadline:
+        if condition():
+            return True
+        time.sleep(0.05)
+    return False
+
+
+def state_of(path):
+    """The header's state: 1 is live, 2 final."""
+    with open(path, "rb") as f:
+        return struct.unpack_from("<I", f.read(116), 112)[0]
+
+
+def recorder_of(path):
+    """header.recorder_pid: somebody drains it."""
+    with open(path, "rb") as f:
+        return struct.unpack_from("<I", f.read(184), 176)[0]
+
+
 def counted(base, pid):
     """What the counting preload saw: allocations, frees, bytes; None if nothing."""
     try:

@@ -30,6 +30,13 @@ extern char **environ;
 
 #define CHURN 5000
 
+/* Whoever is recorded only by this name begins to be recorded now. */
+static void be_chosen(void)
+{
+	if (getenv("HOST_LATE"))
+		NEED(!prctl(PR_SET_NAME, "chosen"));
+}
+
 static void *on_thread(void *unused)
 {
 	churn(100);
@@ -40,6 +47,7 @@ static void *on_thread(void *unused)
 static int work(void)
 {
 	pthread_t one;
+	be_chosen();
 	churn(CHURN);
 	NEED(!pthread_create(&one, NULL, on_thread, NULL));
 	NEED(!pthread_join(one, NULL));
@@ -100,6 +108,7 @@ static int address_space(int argc, char **argv)
 {
 	(void)argc;
 	limit(RLIMIT_AS, (rlim_t)atol(argv[2]) << 20);
+	be_chosen();
 	churn(CHURN);
 	say("worked\n");
 	return 0;
@@ -152,6 +161,25 @@ static int drop(int argc, char **argv)
 	(void)argc, (void)argv;
 	churn(10);
 	NEED(!setgid(65534) && !setuid(65534));
+	return work();
+}
+
+/* No process more, which holds for all but root. */
+static int no_process(int argc, char **argv)
+{
+	(void)argc, (void)argv;
+	NEED(geteuid() || (!setgid(65534) && !setuid(65534)));
+	limit(RLIMIT_NPROC, 0);
+	say_number("fork", fork());
+	be_chosen();
+	churn(CHURN);
+	return 0;
+}
+
+static int undumpable(int argc, char **argv)
+{
+	(void)argc, (void)argv;
+	NEED(!prctl(PR_SET_DUMPABLE, 0));
 	return work();
 }
 
@@ -221,6 +249,44 @@ static int forbid(int argc, char **argv)
 	if (!strcmp(argv[2], "asks"))
 		filter(asks, 8, action);
 	churn(argc > 4 ? (unsigned)atoi(argv[4]) : CHURN);
+	say("worked\n");
+	_exit(0);
+}
+
+static const struct {
+	const char *name;
+	int number;
+} calls[] = {
+	{"clone", SYS_clone},
+	{"execve", SYS_execve},
+	{"socket", SYS_socket},
+	{"openat", SYS_openat},
+	{"fallocate", SYS_fallocate},
+	{"mmap", SYS_mmap},
+	{"flock", SYS_flock},
+	{"dup3", SYS_dup3},
+	{"close_range", SYS_close_range},
+	{"setsid", SYS_setsid},
+	{"prlimit64", SYS_prlimit64},
+	{"epoll_create1", SYS_epoll_create1},
+	{"inotify_init1", SYS_inotify_init1},
+	{"pidfd_open", SYS_pidfd_open},
+	{"rename", SYS_renameat},
+	{"wait4", SYS_wait4},
+};
+
+/* One call alone; what we start has the same filter. */
+static int forbid_one(int argc, char **argv)
+{
+	struct sigaction sa = {.sa_sigaction = on_sys, .sa_flags = SA_SIGINFO};
+	NEED(argc > 3 && !sigaction(SIGSYS, &sa, NULL));
+	for (size_t i = 0; i < sizeof(calls) / sizeof(*calls); i++)
+		if (!strcmp(calls[i].name, argv[2]))
+			filter(&calls[i].number, 1,
+			       strcmp(argv[3], "trap") ? SECCOMP_RET_ERRNO | EPERM
+						       : SECCOMP_RET_TRAP);
+	be_chosen();
+	churn(CHURN);
 	say("worked\n");
 	_exit(0);
 }
@@ -324,8 +390,11 @@ static const struct mode modes[] = {
 	{"vanish", vanish},
 	{"chroot", into_chroot},
 	{"drop", drop},
+	{"no_process", no_process},
+	{"undumpable", undumpable},
 	{"wander", wander},
 	{"forbid", forbid},
+	{"forbid_one", forbid_one},
 	{"no_tsc", no_tsc},
 	{"no_tsc_in_fork", no_tsc_in_fork},
 	{"no_tsc_late", no_tsc_late},

@@ -14,8 +14,6 @@
 
 #include "host.h"
 
-#define MANY 5000
-
 static pthread_barrier_t all_there;
 static atomic_int n_ended;
 
@@ -33,16 +31,16 @@ static void *small_one(void *arg)
 /* All alive at once, on the smallest stacks that pthreads allows. */
 static int many(int argc, char **argv)
 {
-	(void)argc, (void)argv;
+	unsigned n = argc > 2 ? (unsigned)atoi(argv[2]) : 1;
 	pthread_attr_t attr;
-	pthread_t *threads = calloc(MANY, sizeof(*threads));
+	pthread_t *threads = calloc(n, sizeof(*threads));
 	NEED(!pthread_attr_init(&attr));
 	NEED(!pthread_attr_setstacksize(&attr, 16384));
-	NEED(!pthread_barrier_init(&all_there, NULL, MANY + 1));
-	for (int i = 0; i < MANY; i++)
+	NEED(!pthread_barrier_init(&all_there, NULL, n + 1));
+	for (unsigned i = 0; i < n; i++)
 		NEED(!pthread_create(&threads[i], &attr, small_one, NULL));
 	pthread_barrier_wait(&all_there);
-	for (int i = 0; i < MANY; i++)
+	for (unsigned i = 0; i < n; i++)
 		NEED(!pthread_join(threads[i], NULL));
 	free(threads);
 	say_number("ended", n_ended);
