@@ -375,6 +375,10 @@ static void say_what_is_missing(struct reading *r)
 	p->complete = !loss->cut && !loss->damaged_records && !loss->damaged_pieces &&
 		      !loss->missing_pieces && !loss->unknown_events && !p->lost_events &&
 		      !r->unknown_kinds && !r->undefined_stacks;
+	if (r->c->header.flags & HS_WIRE_OUTRUN && !hs_fold_totals(r->f->fold)->allocs)
+		hs_build_warn(r->b,
+			      "The process has a malloc of its own, which comes before "
+			      "heapsnap's: its heap was not recorded.");
 	if (loss->cut)
 		hs_build_warn(r->b,
 			      "The capture was cut off: what came after is missing.");

@@ -47,6 +47,7 @@ enum hs_wire_exit {
 #define HS_WIRE_FORKED   1u /* began by fork: older blocks are unknown */
 #define HS_WIRE_ATTACHED 2u /* began after the program's first allocation */
 #define HS_WIRE_KEEP_LOG 4u /* the raw events are to be kept */
+#define HS_WIRE_OUTRUN   8u /* another malloc comes before ours in lookup order */
 
 struct hs_wire_header {
 	char magic[8];

@@ -240,6 +240,15 @@ static void put_records(uint8_t *p, const uint8_t *end, uint32_t flags)
 		   size < sizeof(text) ? size : sizeof(text));
 }
 
+static bool outrun;
+
+void tr_identity_outrun(void)
+{
+	outrun = true;
+	if (tr_header)
+		__atomic_fetch_or(&tr_header->flags, HS_WIRE_OUTRUN, __ATOMIC_RELEASE);
+}
+
 void tr_identity_fill(struct hs_wire_header *h, uint32_t flags)
 {
 	h->version = HS_WIRE_VERSION;
@@ -253,7 +262,8 @@ void tr_identity_fill(struct hs_wire_header *h, uint32_t flags)
 	h->pid_ns = sys_inode("/proc/self/ns/pid");
 	h->start_ticks = start_ticks();
 	memcpy(h->parent_id, self.parent_id, sizeof(h->parent_id));
-	h->flags = flags | (settings.keep_log ? HS_WIRE_KEEP_LOG : 0);
+	h->flags = flags | (settings.keep_log ? HS_WIRE_KEEP_LOG : 0) |
+		   (outrun ? HS_WIRE_OUTRUN : 0);
 	h->state = HS_WIRE_LIVE;
 	put_records((uint8_t *)h + sizeof(*h), (uint8_t *)h + HS_WIRE_PAGE, flags);
 	h->start_ns = sys_realtime_ns();

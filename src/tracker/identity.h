@@ -25,6 +25,9 @@ TR_HIDDEN void tr_identity_path(char *path, size_t size, unsigned attempt);
 /* HEAPSNAP_MAX_DISK in bytes. */
 TR_HIDDEN uint64_t tr_identity_max_disk(void);
 
+/* Another malloc comes before ours: this capture and those of children tell so. */
+TR_HIDDEN void tr_identity_outrun(void);
+
 /* Fill the header page; FLAGS are HS_WIRE_*; the magic goes last. */
 TR_HIDDEN void tr_identity_fill(struct hs_wire_header *h, uint32_t flags);
 

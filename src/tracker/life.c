@@ -14,6 +14,7 @@
 #include "src/tracker/fork.h"
 #include "src/tracker/identity.h"
 #include "src/tracker/modules.h"
+#include "src/tracker/real.h"
 #include "src/tracker/select.h"
 #include "src/tracker/spawn.h"
 #include "src/tracker/stacks.h"
@@ -119,6 +120,8 @@ __attribute__((constructor)) static void construct(void)
 	tr_cxx_start();
 	tr_start();
 	tr_fork_watch();
+	if (tr_real_is_outrun())
+		tr_identity_outrun();
 	have_key = pthread_key_create(&thread_key, tr_stream_retire) == 0;
 	if (have_key && tr_tls.stream)
 		pthread_setspecific(thread_key, tr_tls.stream);

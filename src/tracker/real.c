@@ -137,6 +137,12 @@ bool tr_is_own_code(uint64_t pc)
 	       pc < (uint64_t)(uintptr_t)tr_text_end;
 }
 
+bool tr_real_is_outrun(void)
+{
+	void *first = dlsym(RTLD_DEFAULT, "malloc");
+	return first && !tr_is_own_code((uint64_t)(uintptr_t)first);
+}
+
 /* Whose malloc is it: that of the object which holds gnu_get_libc_version? */
 static bool malloc_is_foreign(void)
 {

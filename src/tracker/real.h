@@ -50,6 +50,13 @@ static inline bool tr_is_bootstrap(const void *p)
 }
 TR_HIDDEN size_t tr_bootstrap_size(const void *p);
 
+/*
+ * Does a malloc come before ours: the program's own, or that of a preload?  Unless it
+ * calls the next one, which is ours, the heap stays unseen.  Not before all objects
+ * are there.
+ */
+TR_HIDDEN bool tr_real_is_outrun(void);
+
 /* Is PC in the object that holds a foreign malloc? */
 TR_HIDDEN bool tr_is_foreign_code(uint64_t pc);
 
