@@ -12,6 +12,7 @@
 #include <fcntl.h>
 #include <gelf.h>
 #include <libelf.h>
+#include <limits.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -517,4 +518,18 @@ void hs_debugfile_close(struct hs_debugfile *file)
 	close_elf(&file->debug);
 	close_elf(&file->main);
 	*file = (struct hs_debugfile){0};
+}
+
+uint64_t hs_debugfile_address(const struct hs_debugfile *file, uint64_t offset)
+{
+	size_t n;
+	if (!file->main.elf || elf_getphdrnum(file->main.elf, &n) != 0)
+		return offset;
+	for (size_t i = 0; i < n && i < INT_MAX; i++) {
+		GElf_Phdr p;
+		if (gelf_getphdr(file->main.elf, (int)i, &p) && p.p_type == PT_LOAD &&
+		    offset >= p.p_offset && offset - p.p_offset < p.p_filesz)
+			return p.p_vaddr + (offset - p.p_offset);
+	}
+	return offset;
 }

@@ -58,6 +58,12 @@ bool hs_debugfile_open(const struct hs_debugfile_query *query,
 		       char **warning_ret);
 void hs_debugfile_close(struct hs_debugfile *file);
 
+/*
+ * The address, in terms of the ELF file, of the code at OFFSET of the file itself;
+ * OFFSET where the file is not there to tell.
+ */
+uint64_t hs_debugfile_address(const struct hs_debugfile *file, uint64_t offset);
+
 /* Code that the kernel provides, e.g. "[vdso]" and "linux-vdso.so.1". */
 bool hs_debugfile_is_virtual(const char *path);
 

@@ -99,8 +99,10 @@ struct hs_module_info {
 	uint32_t
 		epoch; /* which of the objects that were mapped here, one after another */
 	uint64_t shape; /* of its segments, as hs_module_shape() has it; 0: not told */
-	bool unplaced;  /* nobody told where it was mapped: its frames' offsets are
-			  addresses, which no file of it explains */
+	bool by_file_offset; /* offsets of its frames count from the file's beginning,
+				until symbols.c has seen the file */
+	bool unplaced;       /* nobody told where it was mapped: its frames' offsets are
+				addresses, which no file of it explains */
 };
 
 /* How a stack got to a frame from the one that it called. */

@@ -293,7 +293,28 @@ static void name_from_file(struct namer *n, const struct opened *o,
 	}
 }
 
-static void name_module(struct namer *n, const struct job *jobs, size_t n_jobs)
+static int compare_jobs(const void *a, const void *b)
+{
+	const struct job *x = a, *y = b;
+	if (x->module != y->module)
+		return x->module < y->module ? -1 : 1;
+	if (x->address != y->address)
+		return x->address < y->address ? -1 : 1;
+	return x->frame.i < y->frame.i ? -1 : x->frame.i > y->frame.i;
+}
+
+/* Offsets in the file become addresses. */
+static void place_jobs(struct namer *n, const struct opened *o, struct job *jobs,
+		       size_t n_jobs)
+{
+	for (size_t i = 0; i < n_jobs; i++) {
+		jobs[i].address = hs_debugfile_address(&o->file, jobs[i].address);
+		n->frames.at[jobs[i].frame.i].offset = jobs[i].address + 1;
+	}
+	qsort(jobs, n_jobs, sizeof(*jobs), compare_jobs);
+}
+
+static void name_module(struct namer *n, struct job *jobs, size_t n_jobs)
 {
 	const struct hs_profile *p = n->profile;
 	const struct hs_module_info *module = &p->modules[jobs[0].module];
@@ -304,6 +325,8 @@ static void name_module(struct namer *n, const struct job *jobs, size_t n_jobs)
 	char *warning;
 	struct opened *o = open_file(&query, n->options, &warning);
 	if (o) {
+		if (module->by_file_offset)
+			place_jobs(n, o, jobs, n_jobs);
 		n->scratch = hs_arena_new();
 		name_from_file(n, o, jobs, n_jobs);
 		hs_arena_free(HS_TAKE(n->scratch));
@@ -322,16 +345,6 @@ static void name_module(struct namer *n, const struct job *jobs, size_t n_jobs)
 }
 
 /* -- Profiles -------------------------------------------------------------------- */
-
-static int compare_jobs(const void *a, const void *b)
-{
-	const struct job *x = a, *y = b;
-	if (x->module != y->module)
-		return x->module < y->module ? -1 : 1;
-	if (x->address != y->address)
-		return x->address < y->address ? -1 : 1;
-	return x->frame.i < y->frame.i ? -1 : x->frame.i > y->frame.i;
-}
 
 /* Modules that came and went at different addresses are one file: read it once. */
 static uint32_t *unify_modules(const struct hs_profile *p)
