@@ -86,6 +86,7 @@ enum hs_wire_section_tag {
 	HS_WIRE_EVENTS = 1,     /* struct hs_wire_chunk, then events */
 	HS_WIRE_RECORDS = 2,    /* struct hs_wire_section or _records, then records */
 	HS_WIRE_CHECKPOINT = 3, /* struct hs_wire_records, then records */
+	HS_WIRE_UNUSED = 4, /* struct hs_wire_section; the recorder may use it again */
 };
 
 struct hs_wire_section {

@@ -112,3 +112,70 @@ struct hs_error *rc_drain(struct rc_target *t, size_t *copied)
 	}
 	return err;
 }
+
+/* The highest sequence of each stream of which something is not copied yet. */
+static void note_highest(struct rc_target *t, struct hs_map *highest)
+{
+	for (size_t i = 0; i < t->chunks.n; i++) {
+		const struct hs_wire_chunk *c = rc_target_at(t, t->chunks.at[i].page, 1);
+		if (__atomic_load_n(&c->state, __ATOMIC_ACQUIRE) == HS_WIRE_CHUNK_FREE)
+			continue;
+		uint32_t *sequence = hs_map_put(highest, c->stream, NULL);
+		*sequence = HS_MAX(*sequence, c->sequence);
+	}
+}
+
+static void note_reaches(struct rc_target *t, const struct hs_map *highest,
+			 struct rc_reaches *ret)
+{
+	for (size_t i = 0; i < t->chunks.n; i++) {
+		const struct rc_chunk_ref *ref = &t->chunks.at[i];
+		const struct hs_wire_chunk *c = rc_target_at(t, ref->page, 1);
+		uint32_t state = __atomic_load_n(&c->state, __ATOMIC_ACQUIRE);
+		if (state == HS_WIRE_CHUNK_FREE)
+			continue;
+		const uint32_t *sequence = hs_map_get(highest, c->stream);
+		if (!sequence || c->sequence > *sequence)
+			continue;
+		uint32_t length = __atomic_load_n(&c->section.length, __ATOMIC_ACQUIRE);
+		hs_array_push(&ret->at,
+			      ((struct rc_reach){
+				      .page = ref->page,
+				      .pages = ref->pages,
+				      .length = HS_MIN(length, ref->pages * HS_WIRE_PAGE),
+				      .stream = c->stream,
+				      .sequence = c->sequence,
+				      .closed = state == HS_WIRE_CHUNK_CLOSED}));
+	}
+}
+
+/*
+ * Two looks: in one alone a chunk may be free when it is met, and be filled, and
+ * its successor be met as open later.  Of what the first look has seen, all but
+ * the last chunk of a stream is closed, and its predecessors are published.
+ */
+struct hs_error *rc_barrier(struct rc_target *t, struct rc_reaches *ret)
+{
+	struct hs_map highest = {0};
+	struct hs_error *err = find_new(t);
+	if (!err) {
+		note_highest(t, &highest);
+		err = find_new(t);
+	}
+	if (!err)
+		note_reaches(t, &highest, ret);
+	hs_map_deinit(&highest);
+	return err;
+}
+
+void rc_give_back(struct rc_target *t, const struct rc_reaches *reaches)
+{
+	for (size_t i = 0; i < reaches->at.n; i++) {
+		const struct rc_reach *r = &reaches->at.at[i];
+		struct hs_wire_chunk *c = rc_target_at(t, r->page, 1);
+		/* It may have been drained and used again meanwhile. */
+		if (r->closed && c->stream == r->stream && c->sequence == r->sequence &&
+		    __atomic_load_n(&c->state, __ATOMIC_ACQUIRE) == HS_WIRE_CHUNK_CLOSED)
+			__atomic_store_n(&c->state, HS_WIRE_CHUNK_FREE, __ATOMIC_RELEASE);
+	}
+}

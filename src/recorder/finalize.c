@@ -83,8 +83,7 @@ static struct hs_error *replace(int dir_fd, const char *temporary, const char *n
 	return NULL;
 }
 
-/* The new file would not tell what the old one lacks. */
-static bool is_damaged(const struct hs_capture *c)
+bool rc_is_damaged(const struct hs_capture *c)
 {
 	const struct hs_capture_loss *l = &c->loss;
 	return l->cut || l->damaged_records || l->damaged_pieces || l->missing_pieces ||
@@ -99,7 +98,7 @@ static struct hs_error *rewrite(int dir_fd, const char *name, struct hs_capture 
 	if (fd < 0)
 		return hs_error("cannot create a file beside it: %s", strerror(errno));
 	struct hs_error *err = rc_rewrite(fd, c, end);
-	if (!err && is_damaged(c))
+	if (!err && rc_is_damaged(c))
 		err = hs_error("it is damaged");
 	if (close(fd) && !err)
 		err = hs_error("cannot write: %s", strerror(errno));

@@ -12,6 +12,7 @@
 
 #include "src/base.h"
 
+struct hs_capture;
 struct rc_end;
 
 /*
@@ -20,5 +21,8 @@ struct rc_end;
  */
 HS_MUST_USE struct hs_error *rc_finalize(int dir_fd, const char *name, ino_t inode,
 					 const struct rc_end *end);
+
+/* Would a file that is made of C lack something, and not tell? */
+bool rc_is_damaged(const struct hs_capture *c);
 
 #endif /* RC_FINALIZE_H */

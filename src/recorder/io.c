@@ -9,6 +9,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "src/wire.h"
+
 long rc_writes_until_exit = -1;
 
 #define PARTS 8
@@ -21,6 +23,12 @@ static void end_for_test(int fd, const struct iovec *first, uint64_t offset)
 	if (offset % 2 == 0)
 		(void)!pwrite(fd, first->iov_base, first->iov_len / 2, (off_t)offset);
 	_exit(99);
+}
+
+void rc_step(void)
+{
+	if (rc_writes_until_exit >= 0 && rc_writes_until_exit-- == 0)
+		_exit(99);
 }
 
 /* Drop the first DONE bytes of PARTS; returns how many parts are left. */
@@ -62,6 +70,15 @@ int rc_write(int fd, const void *data, size_t size, uint64_t offset)
 	/* iovec has no const form; pwritev() only reads. */
 	struct iovec part = {.iov_base = (void *)(uintptr_t)data, .iov_len = size};
 	return rc_write_parts(fd, &part, 1, offset);
+}
+
+void rc_punch(int fd, uint64_t page, uint64_t pages)
+{
+	if (!pages)
+		return;
+	rc_step();
+	(void)fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+			(off_t)(page * HS_WIRE_PAGE), (off_t)(pages * HS_WIRE_PAGE));
 }
 
 ssize_t rc_read(int fd, void *data, size_t size, uint64_t offset)

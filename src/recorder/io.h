@@ -27,6 +27,12 @@ ssize_t rc_read(int fd, void *data, size_t size, uint64_t offset);
  */
 char *rc_slurp(int dir_fd, const char *path, size_t limit, size_t *size_ret);
 
+/* Give the room of pages back to the disk, where it can take it; they read as zeros. */
+void rc_punch(int fd, uint64_t page, uint64_t pages);
+
+/* Something happens now after which others see another file; counts as a write. */
+void rc_step(void);
+
 /*
  * For tests: the process ends (_exit(99)) when it has made this many more
  * writes; the last one may be cut in its middle.  Negative:

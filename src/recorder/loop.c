@@ -97,6 +97,9 @@ static void handle(struct rc_recorder *rc, const struct epoll_event *e)
 	case RC_TARGET:
 		rc_targets_ended(rc, id);
 		break;
+	case RC_ROUND:
+		rc_rounds_hear(rc, id);
+		break;
 	case RC_WRITER:
 		rc_writers_finish(rc, id);
 		break;
@@ -139,6 +142,7 @@ static void loop(struct rc_recorder *rc)
 		for (int i = 0; i < n; i++)
 			handle(rc, &events[i]);
 		rc_targets_work(rc, rc_clock_ns());
+		rc_rounds_start(rc, rc_clock_ns());
 		rc_writers_start(rc);
 		rc_peers_settle(rc);
 	}

@@ -5,6 +5,7 @@
  *
  *      loop.c      waits, and calls the others in turn
  *      targets.c   captures appear, grow, end
+ *      rounds.c    children of ours replace their logs by checkpoints
  *      writers.c   children of ours rewrite captures of ended processes
  *      peers.c     the runs that started us or found us
  */
@@ -46,7 +47,7 @@ struct rc_pending {
 };
 
 /* What an epoll event belongs to: the kind in the top byte, an id below. */
-enum rc_source { RC_INOTIFY = 1, RC_LISTEN, RC_PEER, RC_TARGET, RC_WRITER };
+enum rc_source { RC_INOTIFY = 1, RC_LISTEN, RC_PEER, RC_TARGET, RC_ROUND, RC_WRITER };
 
 struct rc_recorder {
 	struct rc_options options;
@@ -80,6 +81,15 @@ void rc_targets_work(struct rc_recorder *rc, uint64_t now); /* drain, snapshots 
 uint64_t rc_targets_next(const struct rc_recorder *rc);     /* when to call it again */
 struct rc_target *rc_targets_find(struct rc_recorder *rc, uint64_t id);
 void rc_targets_drop(struct rc_recorder *rc, struct rc_target *t);
+
+/* Tell T's run, once, what went wrong. */
+void rc_targets_complain(struct rc_recorder *rc, struct rc_target *t, const char *why);
+/* The file got shorter under it; see rc_target_guarded(). */
+void rc_targets_lose(struct rc_recorder *rc, struct rc_target *t);
+
+/* rounds.c */
+void rc_rounds_start(struct rc_recorder *rc, uint64_t now); /* as many as may run */
+void rc_rounds_hear(struct rc_recorder *rc, uint64_t id);
 
 /* reporter.c: start `heapsnap analyze` on NAME, wait for it; in a child of ours */
 void rc_report(int dir_fd, const char *name);

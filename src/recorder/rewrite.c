@@ -246,6 +246,7 @@ static struct hs_error *put_header(int fd, const struct hs_capture *c, uint64_t 
 	char page[HS_WIRE_PAGE] = {0};
 	header.header_size = sizeof(header);
 	header.state = HS_WIRE_FINAL;
+	header.generation = 0; /* nothing is left that would not count */
 	header.end_page = end_page;
 	header.newest_chunk = 0;
 	header.recorder_pid = 0;

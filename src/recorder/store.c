@@ -5,19 +5,29 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <string.h>
 
 #include "src/recorder/io.h"
+#include "src/recorder/survey.h"
 #include "src/wire.h"
 
 #define FIRST_PAGES 4u   /* most processes are short */
 #define MOST_PAGES  256u /* 1 MiB */
+#define SHARE       64u  /* of the bound, at most, in one section */
 #define MAX_PARTS   4
 
 void rc_store_init(struct rc_store *s, int fd, struct hs_wire_header *header)
 {
 	*s = (struct rc_store){.fd = fd, .header = header, .next_pages = FIRST_PAGES};
+	rc_pages_init(&s->pages, fd, header);
+	s->committed = __atomic_load_n(&header->generation, __ATOMIC_ACQUIRE);
+	s->generation = s->committed;
+}
+
+void rc_store_deinit(struct rc_store *s)
+{
+	rc_pages_deinit(&s->pages);
+	hs_array_free(&s->sections);
 }
 
 uint8_t *rc_uleb(uint8_t *p, uint64_t v)
@@ -35,48 +45,52 @@ static struct hs_error *write_error(int err)
 	return hs_error("cannot write to the capture: %s", strerror(err));
 }
 
-static bool beyond_bound(const struct rc_store *s, uint64_t pages)
+/* Pages of the file that records with TAG may use at most; 0: no bound. */
+static uint64_t limit_of(const struct rc_store *s, uint32_t tag)
 {
-	uint64_t end = __atomic_load_n(&s->header->end_page, __ATOMIC_ACQUIRE) + pages;
-	return s->max_size && end > s->max_size / HS_WIRE_PAGE;
+	uint64_t size = s->folds ? s->max_size - s->max_size / 4 : s->max_size;
+	return tag == HS_WIRE_PIECE ? size / HS_WIRE_PAGE : 0;
 }
 
-/* Unless others have reserved more in the meantime: then it stays a hole. */
-static void give_back(struct rc_store *s, uint64_t page, uint64_t pages)
+static struct hs_error *write_head(struct rc_store *s, const struct rc_range *r)
 {
-	uint64_t end = page + pages;
-	__atomic_compare_exchange_n(&s->header->end_page, &end, page, false,
-				    __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
+	const struct hs_wire_records head = {.section = {.magic = HS_WIRE_SECTION_MAGIC,
+							 .tag = HS_WIRE_RECORDS,
+							 .header_size = sizeof(head),
+							 .pages = (uint32_t)r->pages},
+					     .generation = s->generation,
+					     .number = ++s->number};
+	int err = rc_write(s->fd, &head, sizeof(head), r->page * HS_WIRE_PAGE);
+	return err ? write_error(err) : NULL;
 }
 
-/* Reserve pages for a section of NEEDED bytes, and have the disk promise them. */
+/* Have pages for a section of NEEDED bytes. */
 static struct hs_error *open_section(struct rc_store *s, uint32_t tag, uint64_t needed)
 {
-	uint64_t pages = (needed + HS_WIRE_PAGE - 1) / HS_WIRE_PAGE;
-	pages = HS_MAX(pages, s->next_pages);
-	if (tag == HS_WIRE_PIECE && beyond_bound(s, pages))
-		return hs_error("the capture has reached its bound of %llu bytes "
-				"(--max-disk)",
-				(unsigned long long)s->max_size);
-	uint64_t page = __atomic_fetch_add(&s->header->end_page, pages, __ATOMIC_ACQ_REL);
-	if (page == 0 || page > UINT64_MAX / 2 / HS_WIRE_PAGE)
-		return hs_error("the capture's header is damaged (end_page)");
-	if (fallocate(s->fd, 0, (off_t)(page * HS_WIRE_PAGE),
-		      (off_t)(pages * HS_WIRE_PAGE)) &&
-	    errno != EOPNOTSUPP && errno != ENOSYS) {
-		int err = errno;
-		give_back(s, page, pages);
-		return write_error(err);
+	uint64_t least = (needed + HS_WIRE_PAGE - 1) / HS_WIRE_PAGE, share;
+	uint64_t most = s->next_pages;
+	share = s->max_size / HS_WIRE_PAGE / SHARE;
+	if (s->max_size && most > share)
+		most = share;
+	struct rc_range r;
+	struct hs_error *err =
+		rc_pages_get(&s->pages, least, HS_MAX(most, least), limit_of(s, tag), &r);
+	if (err) {
+		s->full = s->full || tag == HS_WIRE_PIECE;
+		return err;
 	}
-	struct hs_wire_section section = {.magic = HS_WIRE_SECTION_MAGIC,
-					  .tag = HS_WIRE_RECORDS,
-					  .header_size = sizeof(section),
-					  .pages = (uint32_t)pages};
-	int err = rc_write(s->fd, &section, sizeof(section), page * HS_WIRE_PAGE);
-	if (err)
-		return write_error(err);
-	s->page = page;
-	s->size = pages * HS_WIRE_PAGE;
+	s->page = 0;
+	err = write_head(s, &r);
+	if (err) {
+		rc_pages_give(&s->pages, r.page, r.pages);
+		return err;
+	}
+	hs_array_push(&s->sections, ((struct rc_section){.page = r.page,
+							 .pages = (uint32_t)r.pages,
+							 .generation = s->generation,
+							 .tag = HS_WIRE_RECORDS}));
+	s->page = r.page;
+	s->size = r.pages * HS_WIRE_PAGE;
 	s->length = 0;
 	s->next_pages = HS_MIN(2 * s->next_pages, MOST_PAGES);
 	return NULL;
@@ -101,7 +115,7 @@ struct hs_error *rc_store_append(struct rc_store *s, uint32_t tag,
 	all[0] = (struct iovec){.iov_base = head, .iov_len = (size_t)(end - head)};
 	memcpy(all + 1, parts, sizeof(*parts) * (size_t)n);
 	size_t size = all[0].iov_len + payload;
-	const size_t before = sizeof(struct hs_wire_section);
+	const size_t before = sizeof(struct hs_wire_records);
 	if (size > UINT32_MAX / 2)
 		return hs_error("a record of %zu bytes is too large", size);
 	if (!s->page || before + s->length + size > s->size) {
@@ -119,5 +133,109 @@ struct hs_error *rc_store_append(struct rc_store *s, uint32_t tag,
 	if (err)
 		return write_error(err);
 	s->length = length;
+	s->log_size += size;
 	return NULL;
+}
+
+void rc_store_rotate(struct rc_store *s)
+{
+	s->page = 0;
+	s->generation++;
+	s->log_size = 0;
+	s->full = false;
+}
+
+bool rc_store_counts(const struct rc_store *s, const struct rc_section *section)
+{
+	return section->tag == HS_WIRE_RECORDS ? section->generation >= s->committed
+					       : section->generation == s->committed;
+}
+
+void rc_store_reclaim(struct rc_store *s)
+{
+	size_t kept = 0;
+	for (size_t i = 0; i < s->sections.n; i++) {
+		const struct rc_section section = s->sections.at[i];
+		if (rc_store_counts(s, &section))
+			s->sections.at[kept++] = section;
+		else
+			rc_pages_give(&s->pages, section.page, section.pages);
+	}
+	s->sections.n = kept;
+}
+
+void rc_store_commit(struct rc_store *s)
+{
+	rc_step();
+	s->committed = s->generation;
+	__atomic_store_n(&s->header->generation, s->generation, __ATOMIC_RELEASE);
+}
+
+/* The child's sections are ours now; in what was lent, all else is free again. */
+static void collect(struct rc_store *s, uint64_t page, const struct hs_wire_records *head,
+		    bool lent)
+{
+	if (head->section.tag == HS_WIRE_CHECKPOINT && head->generation == s->generation)
+		hs_array_push(&s->sections,
+			      ((struct rc_section){.page = page,
+						   .pages = head->section.pages,
+						   .generation = head->generation,
+						   .tag = HS_WIRE_CHECKPOINT}));
+	else if (lent)
+		rc_pages_give(&s->pages, page, head->section.pages);
+}
+
+static void collect_lent(void *context, uint64_t page, const struct hs_wire_records *head)
+{
+	collect(context, page, head, true);
+}
+
+static void collect_new(void *context, uint64_t page, const struct hs_wire_records *head)
+{
+	collect(context, page, head, false);
+}
+
+void rc_store_collect(struct rc_store *s, const struct rc_pages *lent, uint64_t from)
+{
+	uint64_t end = __atomic_load_n(&s->header->end_page, __ATOMIC_ACQUIRE);
+	for (size_t i = 0; i < lent->free.n; i++) {
+		const struct rc_range *r = &lent->free.at[i];
+		rc_survey(s->fd, r->page, r->page + r->pages, collect_lent, s);
+	}
+	rc_survey(s->fd, from, end, collect_new, s);
+}
+
+uint64_t rc_store_checkpoint_pages(const struct rc_store *s)
+{
+	uint64_t n = 0;
+	for (size_t i = 0; i < s->sections.n; i++)
+		if (s->sections.at[i].tag == HS_WIRE_CHECKPOINT &&
+		    rc_store_counts(s, &s->sections.at[i]))
+			n += s->sections.at[i].pages;
+	return n;
+}
+
+static void learn(void *context, uint64_t page, const struct hs_wire_records *head)
+{
+	struct rc_store *s = context;
+	uint16_t tag = head->section.tag;
+	if (tag == HS_WIRE_UNUSED)
+		rc_pages_give(&s->pages, page, head->section.pages);
+	if (tag != HS_WIRE_RECORDS && tag != HS_WIRE_CHECKPOINT)
+		return;
+	hs_array_push(&s->sections, ((struct rc_section){.page = page,
+							 .pages = head->section.pages,
+							 .generation = head->generation,
+							 .tag = tag}));
+	s->generation = HS_MAX(s->generation, head->generation);
+	if (tag == HS_WIRE_RECORDS)
+		s->number = HS_MAX(s->number, head->number);
+}
+
+void rc_store_adopt(struct rc_store *s)
+{
+	rc_survey(s->fd, 1, __atomic_load_n(&s->header->end_page, __ATOMIC_ACQUIRE),
+		  learn, s);
+	s->generation++;
+	rc_store_reclaim(s);
 }

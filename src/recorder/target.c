@@ -32,7 +32,7 @@ static enum rc_open judge(const struct hs_wire_header *h)
 	return RC_OPEN_OK;
 }
 
-static enum rc_open read_header(struct rc_target *t)
+static enum rc_open read_header(struct rc_target *t, uint32_t *flags)
 {
 	struct hs_wire_header h;
 	if (rc_read(t->fd, &h, sizeof(h), 0) != (ssize_t)sizeof(h))
@@ -43,6 +43,7 @@ static enum rc_open read_header(struct rc_target *t)
 	t->start_ticks = h.start_ticks;
 	t->start_ns = h.start_ns;
 	t->clock = h.clock;
+	*flags = h.flags;
 	return judge(&h);
 }
 
@@ -55,7 +56,8 @@ static enum rc_open open_file(struct rc_target *t, int dir_fd)
 		return RC_OPEN_NEVER;
 	t->device = st.st_dev;
 	t->inode = st.st_ino;
-	enum rc_open opened = read_header(t);
+	uint32_t flags = 0;
+	enum rc_open opened = read_header(t, &flags);
 	if (opened != RC_OPEN_OK)
 		return opened;
 	void *p = mmap(NULL, HS_WIRE_PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, t->fd, 0);
@@ -63,6 +65,8 @@ static enum rc_open open_file(struct rc_target *t, int dir_fd)
 		return RC_OPEN_NEVER;
 	t->header = p;
 	rc_store_init(&t->store, t->fd, t->header);
+	rc_pages_init(&t->round.lent, t->fd, t->header);
+	t->store.folds = !(flags & HS_WIRE_KEEP_LOG);
 	return RC_OPEN_OK;
 }
 
@@ -83,6 +87,7 @@ void rc_target_free(struct rc_target *t)
 {
 	if (!t)
 		return;
+	rc_round_stop(t);
 	if (t->map)
 		munmap(t->map, t->map_size);
 	if (t->header)
@@ -91,6 +96,7 @@ void rc_target_free(struct rc_target *t)
 		close(t->fd);
 	if (t->pid_fd >= 0)
 		close(t->pid_fd);
+	rc_store_deinit(&t->store);
 	hs_array_free(&t->chunks);
 	hs_array_free(&t->streams);
 	hs_map_deinit(&t->stream_index);

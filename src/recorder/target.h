@@ -11,6 +11,7 @@
 
 #include "src/array.h"
 #include "src/hash.h"
+#include "src/recorder/round.h"
 #include "src/recorder/store.h"
 #include "src/wire.h"
 
@@ -53,6 +54,7 @@ struct rc_target {
 	char *map;                     /* the file from its start, or NULL */
 	uint64_t map_size;
 	struct rc_store store;
+	struct rc_round round;
 
 	/* What does not change, copied when the capture was opened. */
 	pid_t pid, ppid;

@@ -51,7 +51,7 @@ void rc_targets_drop(struct rc_recorder *rc, struct rc_target *t)
 	rc_target_free(t);
 }
 
-static void complain(struct rc_recorder *rc, struct rc_target *t, const char *why)
+void rc_targets_complain(struct rc_recorder *rc, struct rc_target *t, const char *why)
 {
 	struct rc_message m = {.kind = RC_TROUBLE, .pid = (uint32_t)t->pid};
 	snprintf(m.name, sizeof(m.name), "%s", t->name);
@@ -59,6 +59,12 @@ static void complain(struct rc_recorder *rc, struct rc_target *t, const char *wh
 	if (!t->troubled)
 		rc_peers_tell(rc, t->peer, &m);
 	t->troubled = true;
+}
+
+void rc_targets_lose(struct rc_recorder *rc, struct rc_target *t)
+{
+	rc_targets_complain(rc, t, CUT_SHORT);
+	rc_targets_drop(rc, t);
 }
 
 /* A snapshot or a drain, and what came of it; see rc_target_guarded(). */
@@ -84,12 +90,13 @@ static bool serve(struct rc_recorder *rc, struct rc_target *t,
 		  void (*fn)(struct rc_target *, void *), struct work *w)
 {
 	if (!rc_target_guarded(t, fn, w)) {
-		complain(rc, t, CUT_SHORT);
-		rc_targets_drop(rc, t);
+		rc_targets_lose(rc, t);
 		return false;
 	}
 	if (w->err) {
-		complain(rc, t, hs_error_message(w->err));
+		/* A checkpoint makes room; what is lost until then is counted. */
+		if (!t->round.pid && !rc_round_due(t, rc_clock_ns()))
+			rc_targets_complain(rc, t, hs_error_message(w->err));
 		hs_error_free(w->err);
 		w->err = NULL;
 		t->retry_ns = rc_clock_ns() + RETRY_NS;
@@ -159,7 +166,7 @@ static void establish_end(struct rc_recorder *rc, struct rc_target *t)
 		end->how = how_of(status, &end->code);
 	}
 	if (!rc_target_guarded(t, read_exit, NULL))
-		complain(rc, t, CUT_SHORT);
+		rc_targets_complain(rc, t, CUT_SHORT);
 }
 
 /* So it is in the file even if it cannot be rewritten. */
@@ -187,7 +194,7 @@ static void bury(struct rc_recorder *rc, struct rc_target *t)
 	if (!t->end.known)
 		return;
 	if (!rc_target_guarded(t, append_end, &w) || w.err)
-		complain(rc, t, w.err ? hs_error_message(w.err) : CUT_SHORT);
+		rc_targets_complain(rc, t, w.err ? hs_error_message(w.err) : CUT_SHORT);
 	hs_error_free(w.err);
 }
 
@@ -227,6 +234,9 @@ void rc_targets_tell_end(struct rc_recorder *rc, pid_t pid, enum hs_wire_how how
 
 static void claim(struct rc_target *t, void *arg HS_UNUSED)
 {
+	/* Another recorder was here, and was killed. */
+	if (t->header->recorder_pid)
+		rc_store_adopt(&t->store);
 	__atomic_store_n(&t->header->recorder_pid, (uint32_t)getpid(), __ATOMIC_RELEASE);
 }
 
@@ -393,7 +403,7 @@ static void drain_all(struct rc_recorder *rc, uint64_t now)
 	for (size_t i = rc->targets.n; i-- > 0;) {
 		struct rc_target *t = rc->targets.at[i];
 		struct work w = {0};
-		if (t->state != RC_ALIVE || now < t->retry_ns)
+		if (t->state != RC_ALIVE || now < t->retry_ns || t->round.copying)
 			continue;
 		serve(rc, t, drain, &w);
 		copied += w.copied;

@@ -72,7 +72,8 @@ void rc_writers_start(struct rc_recorder *rc)
 {
 	for (size_t i = 0; i < rc->targets.n && rc->writers.n < AT_ONCE;) {
 		struct rc_target *t = rc->targets.at[i];
-		if (t->state == RC_DEAD)
+		/* What a checkpoint tells need not be folded again: it may end. */
+		if (t->state == RC_DEAD && !t->round.pid)
 			start(rc, t);
 		/* It may be gone by now, and another have its place. */
 		if (i < rc->targets.n && rc->targets.at[i] == t)
