@@ -261,11 +261,11 @@ struct hs_error *hs_segment_decode(struct hs_cursor *in, struct hs_segment *ret)
 	return NULL;
 }
 
-void hs_live_set_encode(const struct hs_fold *f, const struct hs_capture_thread *threads,
+void hs_live_set_encode(const struct hs_fold *f, const struct hs_fold_block *live,
+			size_t n, const struct hs_capture_thread *threads,
 			struct hs_out *out)
 {
-	size_t n, n_sites;
-	struct hs_fold_block *live HS_CLEANUP(hs_freep) = hs_fold_live(f, &n);
+	size_t n_sites;
 	const struct hs_fold_site *sites = hs_fold_sites(f, &n_sites);
 	uint64_t addr = 0, born = 0;
 	uint32_t tid = 0;

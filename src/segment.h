@@ -10,7 +10,7 @@
  *      hs_segments_cut(cutter, fold, threads, &segment)
  *      fill in stamps, time and RSS; hs_segment_encode(&segment, out)
  *      ... at the end, after hs_fold_settle(): cut once more, then
- *      hs_live_set_encode(fold, threads, out), hs_peak_encode(fold, out)
+ *      hs_live_set_encode(fold, live, n, threads, out), hs_peak_encode(fold, out)
  *
  * The fold's kinds are enum hs_wire_kind, its threads indices into `threads`,
  * its stacks raw ids, its times stamps.
@@ -23,6 +23,7 @@
 struct hs_capture_thread;
 struct hs_cursor;
 struct hs_fold;
+struct hs_fold_block;
 struct hs_out;
 
 /*
@@ -84,8 +85,9 @@ struct hs_live_row {
 	uint32_t stack, kind, tid;
 };
 
-/* All live blocks of F, by address. */
-void hs_live_set_encode(const struct hs_fold *f, const struct hs_capture_thread *threads,
+/* N blocks in a row of hs_fold_live(F): several records together are the set. */
+void hs_live_set_encode(const struct hs_fold *f, const struct hs_fold_block *live,
+			size_t n, const struct hs_capture_thread *threads,
 			struct hs_out *out);
 
 /* On success *RET is malloc'ed, for the caller to free. */

@@ -252,8 +252,14 @@ static uint8_t *folded(const uint8_t *log, size_t log_size, size_t *size)
 	hs_fold_settle(fold);
 	struct hs_segment last = boundary(cutter, fold, c);
 	put_segment(&records, &last);
-	hs_live_set_encode(fold, c->threads, &payload);
+	size_t n_live;
+	struct hs_fold_block *live = hs_fold_live(fold, &n_live);
+	const size_t half = n_live / 2; /* several records are one set */
+	hs_live_set_encode(fold, live, half, c->threads, &payload);
 	cap_record(&records, HS_WIRE_LIVE_SET, &payload);
+	hs_live_set_encode(fold, live + half, n_live - half, c->threads, &payload);
+	cap_record(&records, HS_WIRE_LIVE_SET, &payload);
+	free(live);
 	hs_peak_encode(fold, &payload);
 	cap_record(&records, HS_WIRE_PEAK, &payload);
 	for (size_t i = 0; i < c->n_threads; i++) {

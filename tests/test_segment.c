@@ -70,8 +70,10 @@ static void check_live_set(const struct hs_fold *f, const struct model *m)
 	struct hs_out out;
 	struct hs_live_row *rows;
 	size_t size, n;
+	struct hs_fold_block *live = hs_fold_live(f, &n);
 	hs_out_init(&out, -1);
-	hs_live_set_encode(f, threads, &out);
+	hs_live_set_encode(f, live, n, threads, &out);
+	free(live);
 	char *bytes = hs_out_take(&out, &size);
 	struct hs_cursor in = hs_cursor(bytes, size, NULL);
 	ck_assert_ptr_null(hs_live_set_decode(&in, &rows, &n));

@@ -11,12 +11,16 @@
 
 #include "src/array.h"
 #include "src/capture.h"
+#include "src/fold.h"
 #include "src/folding.h"
 #include "src/mapped.h"
 #include "src/recorder/io.h"
 #include "src/recorder/sections.h"
 #include "src/recorder/target.h"
 #include "src/segment.h"
+
+/* Some 10 bytes each. */
+#define LIVE_ROWS 16384u
 
 struct rewriting {
 	struct hs_capture *c;
@@ -43,14 +47,30 @@ static void put_numbers(struct hs_out *out, const uint64_t *values, size_t n)
 		hs_put_uleb(out, values[i]);
 }
 
+/*
+ * In records of moderate size: the pages of a checkpoint are those that others
+ * have left, and seldom are many in a row.
+ */
+static void put_live_sets(struct rewriting *w, const struct hs_folding *f)
+{
+	size_t n;
+	struct hs_fold_block *live HS_CLEANUP(hs_freep) = hs_fold_live(f->fold, &n);
+	size_t done = 0;
+	do {
+		size_t some = HS_MIN(n - done, (size_t)LIVE_ROWS);
+		hs_live_set_encode(f->fold, live + done, some, w->c->threads, &w->record);
+		put_record(w, HS_WIRE_LIVE_SET);
+		done += some;
+	} while (done < n);
+}
+
 /* What the process did, what it holds, what it held at its highest point. */
 static void put_state(struct rewriting *w, const struct hs_folding *f)
 {
 	for (size_t i = 0; i < f->n_segments; i++)
 		rc_sections_put(w->out, HS_WIRE_SEGMENT, f->segments[i].at,
 				f->segments[i].n, NULL, 0);
-	hs_live_set_encode(f->fold, w->c->threads, &w->record);
-	put_record(w, HS_WIRE_LIVE_SET);
+	put_live_sets(w, f);
 	hs_peak_encode(f->fold, &w->record);
 	put_record(w, HS_WIRE_PEAK);
 }
