@@ -4,7 +4,8 @@
  * churn [OPERATIONS [SEED]]: one thread uses every function of the malloc
  * family at random on 1000 places, and keeps its own books, which it writes at
  * the end, a line for each figure.  It uses no stdio, so that every block is
- * its own.
+ * its own.  "-" for OPERATIONS: for each line on stdin, a number, it does so
+ * many, writes its books, and a line with a dot.
  *
  * truth: printed
  * truth: end exit 0
@@ -164,12 +165,8 @@ static void print(const char *name, uint64_t value)
 		_exit(1);
 }
 
-int main(int argc, char **argv)
+static void print_books(void)
 {
-	long operations = argc > 1 ? atol(argv[1]) : 100000;
-	random_state = argc > 2 ? strtoull(argv[2], NULL, 10) : 20260101;
-	for (long i = 0; i < operations; i++)
-		step();
 	print("totals.allocations ", books.allocations);
 	print("totals.frees ", books.frees);
 	print("totals.allocated_bytes ", books.allocated_bytes);
@@ -177,5 +174,40 @@ int main(int argc, char **argv)
 	print("totals.live_bytes ", books.live_bytes);
 	print("totals.peak_bytes ", books.peak_bytes);
 	print("totals.temporary_allocations ", books.temporary_allocations);
+}
+
+/* The number on the next line, or -1 at the end. */
+static long read_number(void)
+{
+	long n = 0;
+	char c = 0;
+	while (read(0, &c, 1) == 1 && c != '\n')
+		n = 10 * n + (c - '0');
+	return c == '\n' ? n : -1;
+}
+
+static void do_as_told(void)
+{
+	for (long n; (n = read_number()) >= 0;) {
+		for (long i = 0; i < n; i++)
+			step();
+		print_books();
+		if (write(1, ".\n", 2) < 0)
+			_exit(3);
+	}
+}
+
+int main(int argc, char **argv)
+{
+	bool told = argc > 1 && !strcmp(argv[1], "-");
+	long operations = argc > 1 ? atol(argv[1]) : 100000;
+	random_state = argc > 2 ? strtoull(argv[2], NULL, 10) : 20260101;
+	if (told) {
+		do_as_told();
+		return 0;
+	}
+	for (long i = 0; i < operations; i++)
+		step();
+	print_books();
 	return 0;
 }
