@@ -323,6 +323,8 @@ static void read_identity(struct reading *r, const char *file_name)
 	p->uid = hex_of(r->b, h->id, sizeof(h->id));
 	if (!is_zero(h->parent_id, sizeof(h->parent_id)))
 		p->parent_uid = hex_of(r->b, h->parent_id, sizeof(h->parent_id));
+	if (!is_zero(h->at_random, sizeof(h->at_random)))
+		p->at_random = hex_of(r->b, h->at_random, sizeof(h->at_random));
 	p->name = string_of(r->b, c->name);
 	p->exe = string_of(r->b, c->exe);
 	p->version = string_of(r->b, c->version);

@@ -280,6 +280,8 @@ static void put_process(struct json *j, const struct hs_profile *p)
 	if (i->end_ns)
 		put_moment(j, p, "end_ns", i->end_ns);
 	put_end_of(j, i);
+	put_known(j, "core", hs_string(p, i->core));
+	put_known(j, "capture", hs_string(p, i->capture));
 	put_bool(j, "complete", i->complete);
 	put_number(j, "lost_events", i->lost_events);
 	if (p->has & HS_HAS_SNAPSHOTS)

@@ -231,6 +231,7 @@ static void put_one(const struct hs_text *t)
 	}
 	hs_text_program(t);
 	hs_text_recorded(t);
+	hs_text_core(t);
 	hs_text_live_and_peak(t);
 	hs_text_traffic(t);
 	hs_text_inherited(t);
@@ -255,6 +256,7 @@ static void put_brief(const struct hs_text *t)
 		put_image(t);
 		return;
 	}
+	hs_text_core(t);
 	hs_text_live_and_peak(t);
 	hs_text_traffic(t);
 	hs_text_inherited(t);

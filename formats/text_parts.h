@@ -48,6 +48,7 @@ void hs_text_traffic(const struct hs_text *t);
 void hs_text_inherited(const struct hs_text *t);
 void hs_text_mapped(const struct hs_text *t);
 void hs_text_rss(const struct hs_text *t);
+void hs_text_core(const struct hs_text *t);
 void hs_text_quality(const struct hs_text *t);
 void hs_text_warnings(const struct hs_text *t);
 

@@ -198,6 +198,15 @@ static void put_naming(const struct hs_text *t)
 	hs_puts(t->out, "; ");
 }
 
+void hs_text_core(const struct hs_text *t)
+{
+	if (!t->p->process.core.i)
+		return;
+	hs_text_label(t, "core");
+	hs_put_plain(t->out, hs_text_path(t, t->p->process.core));
+	hs_puts(t->out, "  ('heapsnap core' tells where its threads were)\n");
+}
+
 void hs_text_quality(const struct hs_text *t)
 {
 	const struct hs_process_info *i = &t->p->process;

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "src/arena.h"
+#include "src/hash.h"
 
 void hs_profile_free(struct hs_profile *p)
 {
@@ -22,6 +23,30 @@ hs_str hs_profile_add_string(struct hs_profile *p, const char *s)
 	strings[p->n_strings] = hs_arena_strndup(p->arena, s, strlen(s));
 	p->strings = strings;
 	return (hs_str){p->n_strings++};
+}
+
+void hs_profile_name_threads(struct hs_profile *p, const struct hs_profile *from)
+{
+	struct hs_thread_info *threads =
+		hs_arena_array(p->arena, p->n_threads, sizeof(*threads));
+	const char **strings = hs_arena_array(
+		p->arena, (size_t)p->n_strings + p->n_threads, sizeof(*strings));
+	struct hs_map names = {0};
+	for (uint32_t i = 1; i < from->n_threads; i++)
+		*hs_map_put(&names, from->threads[i].tid, NULL) = from->threads[i].name.i;
+	memcpy(threads, p->threads, p->n_threads * sizeof(*threads));
+	memcpy(strings, p->strings, p->n_strings * sizeof(*strings));
+	for (uint32_t i = 1; i < p->n_threads; i++) {
+		const uint32_t *name = hs_map_get(&names, threads[i].tid);
+		if (!name || !*name || threads[i].name.i)
+			continue;
+		const char *s = from->strings[*name];
+		threads[i].name.i = p->n_strings;
+		strings[p->n_strings++] = hs_arena_strndup(p->arena, s, strlen(s));
+	}
+	p->threads = threads;
+	p->strings = strings;
+	hs_map_deinit(&names);
 }
 
 static void check_string(const struct hs_profile *p, hs_str s)
@@ -52,19 +77,14 @@ static void check_names(const struct hs_profile *p)
 static void check_process(const struct hs_profile *p)
 {
 	const struct hs_process_info *process = &p->process;
-	const hs_str strings[] = {process->id,
-				  process->parent,
-				  process->name,
-				  process->exe,
-				  process->build_id,
-				  process->source,
-				  process->version,
-				  process->system,
-				  process->uid,
-				  process->parent_uid,
-				  process->clock,
-				  process->crash.code,
-				  process->crash.meaning,
+	const hs_str strings[] = {process->id,           process->parent,
+				  process->name,         process->exe,
+				  process->build_id,     process->source,
+				  process->version,      process->system,
+				  process->uid,          process->parent_uid,
+				  process->at_random,    process->core,
+				  process->capture,      process->clock,
+				  process->crash.code,   process->crash.meaning,
 				  process->crash.message};
 	for (size_t i = 0; i < HS_COUNT(strings); i++)
 		check_string(p, strings[i]);

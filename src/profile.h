@@ -66,6 +66,8 @@ struct hs_process_info {
 	hs_str id;              /* unique in a report: the capture's file stem */
 	hs_str parent;          /* id of the process it was forked from, or "" */
 	hs_str uid, parent_uid; /* of the capture and of that process's, or "" */
+	hs_str at_random;       /* the bytes at AT_RANDOM in hex, or "" */
+	hs_str core, capture;   /* path of its core, id of its capture, or "" */
 	hs_str name, exe, build_id;
 	hs_str source;  /* "heapsnap", "memray", ... */
 	hs_str version; /* of the tool that recorded */
@@ -254,6 +256,9 @@ void hs_profile_free(struct hs_profile *p);
 
 /* Add a string to a profile that nobody shares yet. */
 hs_str hs_profile_add_string(struct hs_profile *p, const char *s);
+
+/* Name the threads of P that have no name as FROM names those of the same number. */
+void hs_profile_name_threads(struct hs_profile *p, const struct hs_profile *from);
 
 /*
  * Check every invariant named above (indices in range, parents smaller than

@@ -328,8 +328,26 @@ static bool walk(struct unwinder *u, const struct hs_image_thread *thread)
 /* -- Telling ---------------------------------------------------------------------------
  */
 
+/* A header that was not dumped, or was cut off, had it; a live process's files fit. */
+static void warn_of_no_ids(struct unwinder *u)
+{
+	size_t missing = 0, n = 0;
+	for (size_t i = 0; i < u->image->modules.n; i++) {
+		const struct hs_image_module *m = &u->image->modules.at[i];
+		n += !hs_debugfile_is_virtual(m->path);
+		missing += !hs_debugfile_is_virtual(m->path) && !m->build_id[0];
+	}
+	if (missing && !u->image->live)
+		hs_build_warn(u->b,
+			      "%zu of %zu modules have no build-id in the core: their "
+			      "files were taken by name, and may be other versions than "
+			      "the process had",
+			      missing, n);
+}
+
 static void add_modules(struct unwinder *u)
 {
+	warn_of_no_ids(u);
 	for (size_t i = 0; i < u->image->modules.n; i++) {
 		const struct hs_image_module *m = &u->image->modules.at[i];
 		if (!m->known_bias)

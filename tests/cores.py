@@ -205,11 +205,11 @@ def may_trace():
 class Sleepers:
     """tests/victims/sleepers, which waits in known places and does as it is told."""
 
-    def __init__(self, path=None, folder=None):
+    def __init__(self, path=None, folder=None, filter=None):
         self.process = subprocess.Popen(
             [path or hs.victim("sleepers")], cwd=folder, env=hs.environment(), text=True,
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=1,
-            preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_CORE, CORE_LIMIT))
+            preexec_fn=lambda: allow_core(filter))
         assert self.process.stdout.readline() == "ready\n"
         self.pid = self.process.pid
         self.tids = sorted(int(t) for t in os.listdir(f"/proc/{self.pid}/task"))
@@ -221,6 +221,13 @@ class Sleepers:
     def end(self):
         self.process.stdin.close()
         return self.process.wait(hs.LIMIT_S)
+
+
+def allow_core(filter):
+    resource.setrlimit(resource.RLIMIT_CORE, CORE_LIMIT)
+    if filter is not None:  # core(5): which mappings are dumped
+        with open("/proc/self/coredump_filter", "w", encoding="ascii") as f:
+            f.write(filter)
 
 
 CORE_LIMIT = (resource.getrlimit(resource.RLIMIT_CORE)[1],) * 2
@@ -345,6 +352,80 @@ def check_folder(tap, work):
             "where a packed core cannot be unpacked, TMPDIR is named", ran.text())
 
 
+def check_without_headers(tap, work):
+    """coredump_filter without bit 4: no ELF header, so neither build-ids nor addresses."""
+    folder = work + "/headless"
+    os.mkdir(folder)
+    s = Sleepers(folder=folder, filter="0x01")
+    s.ask("die")
+    s.process.wait(hs.LIMIT_S)
+    written = os.listdir(folder)
+    if not written:
+        tap.skip("a core without ELF headers", "no core was written here")
+        return
+    doc = core(f"{folder}/{written[0]}")
+    check_sleepers(tap, doc, s, "a core without ELF headers", False)
+    tap.say(any("3 of 3 modules have no build-id" in w for w in doc["processes"][0].get("warnings", [])),
+            "a core without ELF headers: files were taken by name, and it says so",
+            doc["processes"][0])
+
+
+def check_without_files(tap, work):
+    """Text is in the core, the executable is gone: unwind tables come from the memory."""
+    folder = work + "/fileless"
+    os.mkdir(folder)
+    path = work + "/fileless-sleepers"
+    shutil.copy2(hs.victim("sleepers"), path)
+    s = Sleepers(path, folder, filter="0x37")
+    s.ask("die")
+    s.process.wait(hs.LIMIT_S)
+    os.unlink(path)
+    written = os.listdir(folder)
+    if not written:
+        tap.skip("a core whose executable is gone", "no core was written here")
+        return
+    doc = core(f"{folder}/{written[0]}")
+    ends = [functions(t)[-1] for t in doc["threads"]]
+    mine = [[f for f in t["stack"] if f.get("module") == "fileless-sleepers"]
+            for t in doc["threads"]]
+    tap.say(ends[1:] == ["clone3"] * 3 and
+            not any("how" in f for t in doc["threads"] for f in t["stack"]),
+            "a core whose executable is gone: its stacks are found by tables", doc["threads"])
+    tap.equal([len(m) for m in mine[1:]], [3] * 3, "with all frames of the executable")
+
+
+def check_recorded(tap, work):
+    """A capture whose process died of a signal knows its core, and nobody else's."""
+    folder = work + "/recorded"
+    os.mkdir(folder)
+    limits = ["sh", "-c", 'ulimit -c unlimited; exec "$@"', "sh"]
+    for out in ("first", "second"):
+        ran = hs.Ran([*limits, hs.HEAPSNAP, "run", "-q", "-o", out, "--", hs.victim("sleepers")],
+                     cwd=folder, stdin=b"die\n")
+        tap.equal(ran.status, 128 + signal.SIGSEGV, f"the {out} recording ends as its program")
+    cores = [n for n in os.listdir(folder) if n not in ("first", "second")]
+    if not cores:
+        tap.skip("a capture knows its core", "no core was written here")
+        return
+    newest = max(cores, key=lambda n: os.stat(f"{folder}/{n}").st_mtime_ns)
+
+    def process(out):
+        ran = hs.Ran([hs.HEAPSNAP, "analyze", "--json", "-", out], cwd=folder)
+        return json.loads(ran.out)["processes"][0]
+
+    tap.equal(process("second").get("core"), newest, "a capture knows its core")
+    if len(cores) == 1:
+        tap.say("core" not in process("first"), "and not that of another process",
+                process("first"))
+    doc = hs.analyzed(f"{folder}/second", f"{folder}/{newest}")
+    capture, dead = doc["processes"]
+    tap.equal((capture["core"], dead["capture"]), (f"{folder}/{newest}", capture["id"]),
+              "a capture and its core, both given, know each other")
+    named = {t["tid"]: t.get("name") for t in doc["threads"]}
+    tap.say({"outer-0", "outer-1", "outer-2"} & set(named.values()),
+            "a core's threads have the names that were recorded", named)
+
+
 def check_gcore(tap, work):
     if not shutil.which("gcore"):
         tap.skip("a core of gcore", "no gcore here")
@@ -374,6 +455,9 @@ def main():
     else:
         tap.skip("living processes", "yama lets nobody but parents and root look at processes")
     check_dead(tap, work)
+    check_without_headers(tap, work)
+    check_without_files(tap, work)
+    check_recorded(tap, work)
     check_gcore(tap, work)
     check_folder(tap, work)
     tap.end()

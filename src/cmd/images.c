@@ -3,12 +3,28 @@
 /* From an image to a profile: identity, stacks, crash. */
 #include "src/cmd/images.h"
 
+#include <elf.h>
+
 #include "src/array.h"
 #include "src/build.h"
 #include "src/crash.h"
 #include "src/image.h"
 #include "src/symbols.h"
 #include "src/unwind.h"
+
+bool hs_image_at_random(const struct hs_image *image, char ret[HS_AT_RANDOM_SIZE])
+{
+	uint8_t bytes[(HS_AT_RANDOM_SIZE - 1) / 2];
+	uint64_t at = hs_image_auxv(image, AT_RANDOM);
+	if (!at || !hs_image_read_all(image, at, bytes, sizeof(bytes)))
+		return false;
+	for (size_t i = 0; i < sizeof(bytes); i++) {
+		ret[2 * i] = "0123456789abcdef"[bytes[i] >> 4];
+		ret[2 * i + 1] = "0123456789abcdef"[bytes[i] & 15];
+	}
+	ret[HS_AT_RANDOM_SIZE - 1] = '\0';
+	return true;
+}
 
 static void tell_process(const struct hs_image *image, struct hs_builder *b)
 {

@@ -16,6 +16,10 @@ struct hs_symbol_options;
 struct hs_profile *hs_image_profile(struct hs_image *image, struct hs_imagefiles *files,
 				    const char *id, const char *source);
 
+/* The bytes at AT_RANDOM in hex; false where the image lacks them. */
+#define HS_AT_RANDOM_SIZE 33
+bool hs_image_at_random(const struct hs_image *image, char ret[HS_AT_RANDOM_SIZE]);
+
 /*
  * GIVEN, which is borrowed, and where process PID sees its files unless GIVEN
  * has a sysroot: in its root, which a container changes; its executable even

@@ -8,6 +8,7 @@
 #include "analyzers/analyzer.h"
 #include "formats/format.h"
 #include "src/array.h"
+#include "src/cmd/cores.h"
 #include "src/cmd/inputs.h"
 #include "src/cmd/output.h"
 #include "src/cmd/progress.h"
@@ -128,6 +129,7 @@ struct hs_error *hs_pipeline_open(const char *const *paths,
 		return err;
 	}
 	link_parents(p);
+	hs_cores_link(&p->inputs);
 	name_frames(p);
 	for (size_t i = 0; i < p->inputs.list.n; i++) {
 		const struct hs_profile *profile = p->inputs.list.at[i].profile;
