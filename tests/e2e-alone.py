@@ -55,6 +55,39 @@ def late_header(tap, folder):
     tap.equal(ends, ["exec", "killed"], "and its end is known")
 
 
+def has_nothing_of(folder, pid):
+    """What the recorder PID has open is its own; what it stands in, too."""
+    links = {os.readlink(path) for path in glob.glob(f"/proc/{pid}/fd/*")}
+    foreign = [link for link in links
+               if not link.startswith(("/dev/null", "anon_inode:", "socket:", folder))]
+    assert links and not foreign, foreign
+    assert os.readlink(f"/proc/{pid}/cwd") == "/", os.readlink(f"/proc/{pid}/cwd")
+    with open(f"/proc/{pid}/stat", encoding="ascii") as f:
+        fields = f.read().rsplit(")", 1)[1].split()
+    assert (int(fields[3]), fields[4]) == (pid, "0"), f"session and terminal {fields[3:5]}"
+    with open(f"/proc/{pid}/limits", encoding="ascii") as f:
+        cpu, = [line for line in f if line.startswith("Max cpu time")]
+    soft, hard = cpu.split()[3:5]
+    assert soft == hard != "500", cpu
+
+
+def stays_apart(folder, command, env):
+    """The program has pipes, a file, a folder and a limit of its own."""
+    os.makedirs(folder)
+    with open(hs.TRACKER, "rb") as file:
+        program = subprocess.Popen(
+            ["sh", "-c", 'ulimit -S -t 500; exec "$@"', "sh", *command, "cat"], stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE, pass_fds=[file.fileno()], cwd=hs.BUILD + "/tests",
+            env=hs.environment(HEAPSNAP_REPORT="none", **env))
+    assert hs.wait_for(lambda: [path for path in glob.glob(folder + "/cat.*.hsnap")
+                                if hs.recorder_of(path)])
+    (pid,) = hs.recorders(folder)
+    has_nothing_of(folder, pid)
+    out, _ = program.communicate(b"typed", timeout=hs.LIMIT_S)
+    assert (out, program.returncode) == (b"typed", 0), (out, program.returncode)
+    assert hs.wait_for(lambda: not hs.recorders(folder)), hs.recorders(folder)
+
+
 def main():
     if not os.path.exists(hs.TRACKER):
         skip_all(f"{hs.TRACKER} is not built")
@@ -96,6 +129,10 @@ def main():
             "no recorder stays for a capture that never got its header", hs.recorders(folder))
 
     late_header(tap, work + "/late")
+    tap.run("a recorder holds nothing of its program", stays_apart, work + "/apart", [],
+            {"LD_PRELOAD": hs.TRACKER, "HEAPSNAP_DIR": work + "/apart"})
+    tap.run("nor does that of `heapsnap run`", stays_apart, work + "/run",
+            [hs.HEAPSNAP, "run", "-q", "-o", work + "/run"], {})
 
     folder = work + "/private"
     alone([hs.victim("leaky")], folder)

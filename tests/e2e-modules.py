@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: MIT
 """HEAPSNAP_MODULES: which processes are recorded, and from when on.  Only the
 environment is set; captures are decoded by tests/lib/replay.py."""
+import glob
+import hashlib
 import os
 import shutil
 import sys
@@ -42,6 +44,55 @@ def late_names(tap, work):
     tap.say(":" not in name and "/" not in name, "the file's name is a safe one", name)
 
 
+SHOP = os.path.join(hs.SOURCE, "tests/victims/shop.py")
+SOLD = b"till 0\nkilled -9\nstarved 1\nother 0\n"
+
+
+def contents(folder):
+    """Digests of the captures and of their reports, by name."""
+    found = {}
+    for path in glob.glob(folder + "/*.*"):
+        with open(path, "rb") as f:
+            found[os.path.basename(path)] = hashlib.sha256(f.read()).hexdigest()
+    return found
+
+
+def started(folder):
+    """The service with variables alone, until its recorder has left."""
+    ran = hs.Ran([PYTHON, SHOP], LD_PRELOAD=hs.TRACKER, HEAPSNAP_DIR=folder,
+                 HEAPSNAP_MODULES="shop.till,shop.killed,shop.starved")
+    assert hs.wait_for(lambda: not hs.recorders(folder)), hs.recorders(folder)
+    return ran
+
+
+def forkserver(tap, work):
+    """The workers end in their three ways; nobody else leaves a file."""
+    folder = work + "/shop"
+    bare, ran = hs.Ran([PYTHON, SHOP]), started(folder)
+    tap.equal(bare.out, SOLD, "a service of a forkserver runs")
+    tap.say((ran.status, ran.out) == (0, SOLD) and b"MemoryError" in ran.err,
+            "with variables alone it behaves as ever", ran.text())
+    rows = {row["name"]: row for row in hs.analyzed(folder)["processes"]}
+    tap.equal(sorted(rows), ["shop.killed", "shop.starved", "shop.till:front/1"],
+              "its chosen workers are recorded, nobody else")
+    ends = {name: (row["end"]["how"], row["end"].get("code")) for name, row in rows.items()}
+    tap.equal(ends.get("shop.till:front/1"), ("exit", 0), "one left by _exit, recorded to its end")
+    tap.equal(ends.get("shop.starved"), ("exit", 1), "one died of a memory limit")
+    tap.say(ends.get("shop.killed", "?")[0] in ("killed", "unknown"), "one was killed", ends)
+    for name, row in rows.items():
+        tap.say(row["complete"] and not row["lost_events"] and
+                row["totals"]["live_bytes"] >= HELD, f"{name} has what it held", row)
+    names = set(contents(folder))
+    wanted = {row["id"] + ending for row in rows.values() for ending in (".hsnap", ".html", ".txt")}
+    tap.equal(names, wanted, "each got its page and its text by itself")
+    before = contents(folder)
+    started(folder)
+    after = contents(folder)
+    tap.equal({name: after.get(name) for name in before}, before,
+              "a second start loses nothing of the first")
+    tap.equal(len(after), 2 * len(before), "and has its own")
+
+
 def chosen_by(tap, work, what, argv, modules, wanted):
     folder = f"{work}/{what.replace(' ', '_')}"
     ran = run(argv, folder, modules)
@@ -55,6 +106,7 @@ def main():
     tap, work = Tap(), hs.work_dir()
     if os.path.exists(PYTHON):
         late_names(tap, work)
+        forkserver(tap, work)
         script = work + "/serve.py"
         with open(script, "w", encoding="ascii") as f:
             f.write("import json\n")
@@ -63,7 +115,7 @@ def main():
         chosen_by(tap, work, "an argument of the script", [PYTHON, script, "serve2"], "serve2",
                   False)
     else:
-        tap.skip("a service with late names", f"{PYTHON} is not here")
+        tap.skip("services with late names", f"{PYTHON} is not here")
     link = work + "/odd name"
     shutil.copy("/bin/true", link)
     chosen_by(tap, work, "its first argument", [link], "x,odd name", True)

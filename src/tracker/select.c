@@ -12,17 +12,17 @@
 
 #include "src/tracker/capture.h"
 #include "src/tracker/initial.h"
+#include "src/tracker/stream.h"
 
 #define MAX_NAMES    1024u
 #define MAX_NAME     256u
 #define COMM_SIZE    15u /* TASK_COMM_LEN - 1: the kernel cuts names there */
-#define CALLS        16u /* of hooks between two looks at the clock */
 #define PERIOD_TICKS ((uint64_t)100 << 20) /* of the clock: 20 to 100 ms */
 
 static char names[MAX_NAMES];
 static char current[MAX_NAME];
 static bool renamed;
-static uint64_t title_head; /* first bytes of the title, when we last looked */
+struct tr_sleep tr_sleep;
 
 /* Arguments, environment and auxv's strings follow: eight bytes are always there. */
 static uint64_t read_title_head(void)
@@ -99,13 +99,11 @@ static const char *python_target(char **argv)
 	return NULL;
 }
 
-bool tr_selected(void)
+static bool has_name(void)
 {
 	char **argv = tr_argv();
 	static char exe[4096]; /* the calling thread's stack may be small */
 	char comm[16];
-	renamed = false;
-	title_head = read_title_head();
 	if (argv[0]) {
 		const char *base = tr_base_name(argv[0]);
 		base += *base == '-'; /* a login shell */
@@ -130,6 +128,16 @@ bool tr_selected(void)
 	return any(comm, comm_fits);
 }
 
+bool tr_selected(void)
+{
+	renamed = false;
+	tr_sleep.head = read_title_head();
+	bool selected = has_name();
+	__atomic_store_n(&tr_sleep.title, selected ? NULL : tr_argv()[0],
+			 __ATOMIC_RELEASE);
+	return selected;
+}
+
 const char *tr_process_name(void)
 {
 	return current;
@@ -137,13 +145,10 @@ const char *tr_process_name(void)
 
 bool tr_select_due(void)
 {
-	static __thread unsigned calls __attribute__((tls_model("initial-exec")));
 	static uint64_t last;
 	/* Most new titles show in their first bytes, at once; the others in time. */
-	if (renamed || read_title_head() != title_head)
+	if (renamed || read_title_head() != tr_sleep.head)
 		return true;
-	if (TR_LIKELY(++calls % CALLS))
-		return false;
 	uint64_t now = tr_clock_is_tsc ? sys_tsc() : sys_realtime_ns();
 	if (now - __atomic_load_n(&last, __ATOMIC_RELAXED) < PERIOD_TICKS)
 		return false;
@@ -154,4 +159,5 @@ bool tr_select_due(void)
 void tr_select_renamed(void)
 {
 	renamed = true;
+	__atomic_store_n(&tr_sleep.title, NULL, __ATOMIC_RELEASE);
 }

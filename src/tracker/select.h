@@ -22,8 +22,8 @@ TR_HIDDEN bool tr_selected(void);
 TR_HIDDEN const char *tr_process_name(void);
 
 /*
- * For a process that is not selected, at each call of a hook: is it time to
- * look again?  About 20 times a second, at the price of a counter otherwise.
+ * For a process that is not selected, where tr_asleep() says that there may be
+ * something to do: is it time to look again?  About 20 times a second.
  */
 TR_HIDDEN bool tr_select_due(void);
 

@@ -17,6 +17,8 @@
 #ifndef TR_STREAM_H
 #define TR_STREAM_H
 
+#include <string.h>
+
 #include "src/tracker/sys.h"
 #include "src/wire.h"
 
@@ -69,9 +71,33 @@ struct tr_tls {
 	struct tr_stream *stream;
 	uintptr_t in_real; /* inside a foreign allocator since this stack address, or 0 */
 	struct tr_cxx_note note;
+	uint32_t calls;      /* of hooks, while this process is not selected */
 	uint64_t fork_stamp; /* of the fork that this thread is in, or 0; see fork.h */
 };
 extern TR_HIDDEN __thread struct tr_tls tr_tls __attribute__((tls_model("initial-exec")));
+
+/*
+ * A process that is not selected: where its title begins, and with what; NULL where
+ * it is to be looked at again, or is recorded.  Set by select.c.
+ */
+struct tr_sleep {
+	const char *title;
+	uint64_t head;
+};
+extern TR_HIDDEN struct tr_sleep tr_sleep;
+
+#define TR_SLEEP_CALLS 16u /* of hooks between two looks at the clock */
+
+/* Nothing to do, most probably: two compares and a counter. */
+static inline bool tr_asleep(void)
+{
+	uint64_t head;
+	const char *title = __atomic_load_n(&tr_sleep.title, __ATOMIC_ACQUIRE);
+	if (!title || ++tr_tls.calls % TR_SLEEP_CALLS == 0)
+		return false;
+	memcpy(&head, title, sizeof(head));
+	return head == tr_sleep.head;
+}
 
 /* The slow half of tr_enter: first use, nesting, a fork, a stale guard. */
 TR_HIDDEN struct tr_stream *tr_enter_slow(uintptr_t sp);
@@ -84,7 +110,7 @@ static inline struct tr_stream *tr_enter(uintptr_t sp)
 {
 	struct tr_stream *s = tr_tls.stream;
 	if (TR_UNLIKELY(!s || !s->ready))
-		return tr_enter_slow(sp);
+		return !s && tr_asleep() ? NULL : tr_enter_slow(sp);
 	s->ready = false;
 	s->guard = sp;
 	__asm__ volatile("" ::
