@@ -17,7 +17,7 @@ tracker=$(cd "$top_builddir" && pwd)/.libs/libheapsnap.so
 duration=${1:-600}
 [ $# -gt 0 ] && shift
 [ $# -gt 0 ] || set -- redis nginx alone
-max_disk_mib=${SOAK_DISK:-64}
+max_disk_mib=${SOAK_DISK:-256}
 # The recorder's memory may be so much higher in the last third than in the first.
 margin_kib=8192
 work_dir
@@ -38,16 +38,20 @@ recorder_of()
 	done
 }
 
-# Each second: the recorder's memory, its own memory, the largest capture; in KiB.
+# Each second, in KiB: the recorder's memory; that of its helpers, which write
+# checkpoints and captures; the largest capture.
 sample()
 {
+	main=
 	while [ -e sampling ]; do
-		pid=$(recorder_of "$1" | head -n 1)
+		others=0
+		for pid in $(recorder_of "$1"); do
+			rss=$(sed -n 's/^VmRSS:[^0-9]*\([0-9]*\).*/\1/p' "/proc/$pid/status" 2>/dev/null)
+			: "${main:=$pid}"
+			[ "$pid" = "$main" ] && own=${rss:-0} || others=$((others + ${rss:-0}))
+		done
 		disk=$(find "$1" -name '*.hsnap' -printf '%k\n' 2>/dev/null | sort -n | tail -n 1)
-		awk -v disk="${disk:-0}" '
-		/^VmRSS:/ { rss = $2 }
-		/^RssAnon:/ { anon = $2 }
-		END { if (rss) print rss, anon, disk }' "/proc/${pid:-none}/status" 2>/dev/null >>samples
+		[ -z "$main" ] || echo "$own $others ${disk:-0}" >>samples
 		sleep 1
 	done
 }
@@ -208,6 +212,8 @@ soak()
 	tell "$name: the recorder leaves" samples
 	flat 1
 	tell "$name: the recorder's memory is flat" flatness
+	flat 2
+	tell "$name: and so is that of its helpers" flatness
 	disk_is_bounded
 	tell "$name: the captures stay within $max_disk_mib MiB" disk
 	analyzes "$tap_dir/captures"
@@ -222,7 +228,7 @@ lacks()
 	return 1
 }
 
-plan $((6 * $#))
+plan $((7 * $#))
 for what; do
 	case $what in
 	redis | alone)
@@ -240,8 +246,8 @@ for what; do
 	*) bail_out "no soak is called $what" ;;
 	esac
 	if [ -n "$missing" ]; then
-		for i in 1 2 3 4 5 6; do
-			skip "$what, $i of 6" "$missing is not installed"
+		for i in 1 2 3 4 5 6 7; do
+			skip "$what, $i of 7" "$missing is not installed"
 		done
 	elif [ "$what" = alone ]; then
 		# shellcheck disable=SC2086 # words
