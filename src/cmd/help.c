@@ -13,6 +13,7 @@
 #include "src/log.h"
 #include "src/out.h"
 
+#define WIDTH  80
 #define COLUMN 26 /* where summaries begin */
 
 /* LEFT, then TEXT at the column, on the next line where LEFT is too long. */
@@ -31,13 +32,21 @@ static void put_formats(struct hs_out *out)
 {
 	static const char *const titles[] = {"Reads", "Writes"};
 	for (int w = 0; w < 2; w++) {
+		size_t column = strlen(titles[w]);
 		const char *separator = "  ";
 		hs_puts(out, titles[w]);
-		for (const struct hs_format *const *f = hs_formats; *f; f++)
-			if (w ? (*f)->write != NULL : (*f)->probe != NULL) {
-				hs_printf(out, "%s%s", separator, (*f)->name);
-				separator = ", ";
+		for (const struct hs_format *const *f = hs_formats; *f; f++) {
+			if (w ? !(*f)->write : !(*f)->probe)
+				continue;
+			size_t n = strlen((*f)->name) + 2;
+			if (column + n >= WIDTH) {
+				separator = ",\n       ";
+				column = 6;
 			}
+			hs_printf(out, "%s%s", separator, (*f)->name);
+			column += n;
+			separator = ", ";
+		}
 		hs_putc(out, '\n');
 	}
 }
