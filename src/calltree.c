@@ -94,7 +94,7 @@ static uint32_t intern(struct hs_functions *f, const struct hs_function *wanted)
 				.module = copy(f, wanted->module),
 				.build_id = copy(f, wanted->build_id),
 				.named = wanted->named,
-				.runtime = is_runtime(wanted),
+				.runtime = wanted->runtime || is_runtime(wanted),
 			};
 			return (uint32_t)f->list.n - 1;
 		}
@@ -114,7 +114,12 @@ uint32_t hs_functions_intern(struct hs_functions *f, const struct hs_profile *p,
 		.module = path_tail(hs_string(p, module->path), 1),
 		.build_id = hs_string(p, module->build_id),
 		.named = true,
+		.runtime =
+			!info->module.i && hs_is_python_library(hs_string(p, info->file)),
 	};
+	/* Python code is in no module; so it has a colour of its own. */
+	if (!info->module.i && hs_is_python_source(hs_string(p, info->file)))
+		wanted.module = "Python";
 	char *place HS_CLEANUP(hs_freep) = NULL;
 	if (!*wanted.name) {
 		uint64_t at = info->function_start ? info->function_start : info->offset;

@@ -76,6 +76,8 @@ static const char *module_name(const struct hs_profile *p, const struct hs_frame
 static enum hs_role role_of(const struct hs_profile *p, hs_frame frame)
 {
 	const struct hs_frame_info *f = &p->frames[frame.i];
+	if (!f->module.i && hs_is_python_library(hs_string(p, f->file)))
+		return HS_ROLE_RUNTIME;
 	char *base = hs_function_base(hs_string(p, f->function));
 	enum hs_role role = hs_role_of(module_name(p, f), base);
 	free(base);

@@ -34,6 +34,15 @@ char *hs_function_base(const char *name);
 /* FUNCTION as hs_function_base() gives it; MODULE is a base name.  "" fits. */
 enum hs_role hs_role_of(const char *module, const char *function);
 
+/* Is FILE one in which Python functions are written? */
+bool hs_is_python_source(const char *file);
+
+/*
+ * Is FILE, where a Python function is written, of Python's own library?  Not what
+ * was installed into its site-packages.
+ */
+bool hs_is_python_library(const char *file);
+
 /* Is MODULE (a base name) the dynamic loader? */
 bool hs_is_loader(const char *module);
 

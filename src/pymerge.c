@@ -23,16 +23,24 @@ struct frames {
 	size_t n, room;
 };
 
+/* A frame on its way to a stack: with the functions it was inlined into, or not. */
+struct part {
+	uint32_t frame;
+	bool whole;
+};
+
 struct merger {
 	const struct hs_profile *p;
-	HS_ARRAY(struct hs_frame_info) frames; /* P's, and inlined ones on their own */
+	HS_ARRAY(struct hs_frame_info) frames; /* new: those that stacks have */
 	HS_ARRAY(struct hs_stack_info) stacks; /* new */
 	struct hs_map stack_of;                /* (parent, frame) -> index */
-	struct hs_map alone;                   /* inlined frame -> its copy */
+	struct hs_map frame_of;                /* (old frame, new caller) -> index */
 	uint32_t *same;                        /* frame -> the first that says the same */
 	bool *is_loop;                /* frame -> is it the interpreter's loop? */
 	uint32_t *moved;              /* old stack -> new one, 0: not asked yet */
 	struct frames native, python; /* of one stack, innermost first */
+	HS_ARRAY(struct part) result;
+	uint64_t python_alone; /* stacks for want of native names */
 };
 
 static bool is_loop(const char *function)
@@ -70,37 +78,43 @@ static void unify(struct merger *m, struct hs_map *first_of, uint32_t i)
 	}
 }
 
-static void copy_frames(struct merger *m)
+static void study_frames(struct merger *m)
 {
 	struct hs_map first_of = {0};
 	const struct hs_profile *p = m->p;
 	for (uint32_t i = 0; i < p->n_frames; i++) {
-		struct hs_frame_info f = p->frames[i];
-		m->is_loop[i] = is_loop(hs_string(p, f.function));
+		m->is_loop[i] = is_loop(hs_string(p, p->frames[i].function));
 		unify(m, &first_of, i);
-		if (f.python.i)
-			f = (struct hs_frame_info){0};
-		f.python_entry = false;
-		hs_array_push(&m->frames, f);
 	}
 	hs_map_deinit(&first_of);
 }
 
-/* FRAME without the function into which it was inlined. */
-static uint32_t alone(struct merger *m, uint32_t frame)
+/* The new frame for FRAME, whose caller (new, too) is CALLER. */
+static uint32_t new_frame(struct merger *m, uint32_t frame, uint32_t caller)
 {
-	if (!m->p->frames[frame].caller.i)
-		return frame;
 	bool fresh;
-	uint32_t *copy = hs_map_put(&m->alone, frame, &fresh);
+	uint32_t *i = hs_map_put(&m->frame_of, (uint64_t)frame << 32 | caller, &fresh);
 	if (fresh) {
-		*copy = (uint32_t)m->frames.n;
 		struct hs_frame_info f = m->p->frames[frame];
-		f.caller.i = 0;
-		f.inlined = false;
+		f.caller.i = caller;
+		f.inlined = f.inlined && caller;
+		f.python_entry = false;
+		*i = (uint32_t)m->frames.n;
 		hs_array_push(&m->frames, f);
 	}
-	return *copy;
+	return *i;
+}
+
+/* FRAME and what it was inlined into. */
+static uint32_t whole(struct merger *m, uint32_t frame)
+{
+	uint32_t chain[MAX_INLINES], caller = 0;
+	size_t n = 0;
+	for (uint32_t f = frame; f && n < MAX_INLINES; f = m->p->frames[f].caller.i)
+		chain[n++] = f;
+	while (n--)
+		caller = new_frame(m, m->same[chain[n]], caller);
+	return caller;
 }
 
 /* -- Stacks -------------------------------------------------------------------------- */
@@ -125,7 +139,7 @@ static uint32_t move(struct merger *m, hs_stack old)
 	uint32_t stack = m->moved[old.i];
 	while (m->native.n) {
 		uint32_t i = m->native.at[--m->native.n];
-		stack = extend(m, stack, m->same[m->p->stacks[i].frame.i]);
+		stack = extend(m, stack, whole(m, m->p->stacks[i].frame.i));
 		m->moved[i] = stack;
 	}
 	return stack;
@@ -133,7 +147,6 @@ static uint32_t move(struct merger *m, hs_stack old)
 
 /* The merge of one stack. */
 struct merging {
-	uint32_t stack;   /* so far */
 	size_t placed;    /* Python frames, from the outermost */
 	uint32_t skipped; /* so many of them are left out, and all outside of the rest */
 };
@@ -141,6 +154,24 @@ struct merging {
 static uint32_t python_frame(const struct merger *m, size_t from_outermost)
 {
 	return m->python.at[m->python.n - 1 - from_outermost];
+}
+
+/* Nothing is built before it is known that there is an end to it. */
+static void put(struct merger *m, uint32_t frame, bool whole)
+{
+	hs_array_push(&m->result, ((struct part){frame, whole}));
+}
+
+static uint32_t build(struct merger *m)
+{
+	uint32_t stack = 0;
+	for (size_t i = 0; i < m->result.n; i++) {
+		const struct part *part = &m->result.at[i];
+		stack = extend(m, stack,
+			       part->whole ? whole(m, part->frame)
+					   : new_frame(m, part->frame, 0));
+	}
+	return stack;
 }
 
 /* The Python frames which one call of the loop ran. */
@@ -151,9 +182,9 @@ static void place(struct merger *m, struct merging *s)
 		if (!first && m->p->frames[frame].python_entry)
 			break;
 		if (s->skipped && s->placed == s->skipped)
-			s->stack = 0;
+			m->result.n = 0;
 		if (s->placed++ >= s->skipped)
-			s->stack = extend(m, s->stack, m->same[frame]);
+			put(m, frame, true);
 	}
 }
 
@@ -168,7 +199,7 @@ static void add_native(struct merger *m, struct merging *s, uint32_t frame)
 		chain[n++] = f;
 	}
 	if (!loop) {
-		s->stack = extend(m, s->stack, m->same[frame]);
+		put(m, frame, true);
 		return;
 	}
 	while (n--) {
@@ -176,7 +207,7 @@ static void add_native(struct merger *m, struct merging *s, uint32_t frame)
 		if (m->is_loop[chain[n]] && s->placed < m->python.n)
 			place(m, s);
 		else
-			s->stack = extend(m, s->stack, alone(m, chain[n]));
+			put(m, chain[n], false);
 	}
 }
 
@@ -192,14 +223,16 @@ static uint32_t merge(struct merger *m, hs_stack native, const struct hs_frame_i
 	struct merging s = {.skipped = join->line};
 	collect(m, native, &m->native);
 	collect(m, join->python, &m->python);
+	m->result.n = 0;
 	for (size_t i = m->native.n; i--;)
 		add_native(m, &s, m->native.at[i]);
 	if (s.placed == m->python.n)
-		return s.stack;
-	s.stack = 0;
+		return build(m);
+	m->python_alone++;
+	m->result.n = 0;
 	for (size_t i = s.skipped; i < m->python.n; i++)
-		s.stack = extend(m, s.stack, m->same[python_frame(m, i)]);
-	return s.stack;
+		put(m, python_frame(m, i), true);
+	return build(m);
 }
 
 static uint32_t new_stack(struct merger *m, hs_stack old)
@@ -316,6 +349,21 @@ static bool has_joins(const struct hs_profile *p)
 	return false;
 }
 
+static void warn(struct hs_profile *p, uint64_t python_alone)
+{
+	static const char text[] =
+		"Native frames of some stacks have no names, so that it is not known "
+		"where Python's belong: those are shown with Python's alone.";
+	if (!python_alone)
+		return;
+	const char **warnings =
+		hs_arena_array(p->arena, p->n_warnings + 1, sizeof(*warnings));
+	for (uint32_t i = 0; i < p->n_warnings; i++)
+		warnings[i] = p->warnings[i];
+	warnings[p->n_warnings++] = text;
+	p->warnings = warnings;
+}
+
 void hs_merge_python(struct hs_profile *p)
 {
 	if (!has_joins(p))
@@ -324,8 +372,9 @@ void hs_merge_python(struct hs_profile *p)
 	m.same = hs_xcalloc(p->n_frames, sizeof(*m.same));
 	m.is_loop = hs_xcalloc(p->n_frames, sizeof(*m.is_loop));
 	m.moved = hs_xcalloc(p->n_stacks, sizeof(*m.moved));
+	(void)hs_array_add(&m.frames);
 	(void)hs_array_add(&m.stacks);
-	copy_frames(&m);
+	study_frames(&m);
 	move_sites(p, &m);
 	move_threads(p, &m);
 	p->frames = seal(p, m.frames.at, m.frames.n, sizeof(*m.frames.at));
@@ -335,11 +384,13 @@ void hs_merge_python(struct hs_profile *p)
 	hs_array_free(&m.frames);
 	hs_array_free(&m.stacks);
 	hs_array_free(&m.native);
+	hs_array_free(&m.result);
 	hs_array_free(&m.python);
 	hs_map_deinit(&m.stack_of);
-	hs_map_deinit(&m.alone);
+	hs_map_deinit(&m.frame_of);
 	free(m.same);
 	free(m.is_loop);
 	free(m.moved);
+	warn(p, m.python_alone);
 	hs_profile_check(p);
 }

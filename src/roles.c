@@ -358,6 +358,25 @@ static const char *const keepers[] = {
 	NULL,
 };
 
+bool hs_is_python_source(const char *file)
+{
+	size_t n = strlen(file);
+	return (n > 3 && !strcmp(file + n - 3, ".py")) || /* "<string>", "<stdin>" */
+	       (file[0] == '<' && n > 2 && file[n - 1] == '>');
+}
+
+bool hs_is_python_library(const char *file)
+{
+	if (!strncmp(file, "<frozen ", strlen("<frozen ")))
+		return true;
+	const char *lib = strstr(file, "/lib/python");
+	if (!lib || strstr(lib, "/site-packages/") || strstr(lib, "/dist-packages/"))
+		return false;
+	lib += strlen("/lib/python");
+	lib += strspn(lib, "0123456789.t");
+	return *lib == '/' && lib[-1] != 'n';
+}
+
 /* The loader's own start-up: below a stack that begins here is no program yet. */
 bool hs_is_loader(const char *module)
 {

@@ -238,7 +238,61 @@ START_TEST(a_large_heap_grows_and_empties_again)
 }
 END_TEST
 
-HS_SUITE("fold", random_events_of_a_sound_program_give_the_model_s_figures,
+START_TEST(the_latest_of_equal_peaks_counts_where_that_is_asked_for)
+{
+	for (int latest = 0; latest < 2; latest++) {
+		struct hs_fold *f = hs_fold_new();
+		if (latest)
+			hs_fold_take_latest_peak(f);
+		hs_fold_alloc(f, 0, 0, 1, 0x10, 100, 1);
+		hs_fold_dealloc(f, 0x10);
+		hs_fold_alloc(f, 0, 0, 2, 0x20, 60, 2);
+		hs_fold_alloc(f, 0, 0, 3, 0x30, 40, 3);
+		/* As high, with a block less: it had no bytes. */
+		hs_fold_alloc(f, 0, 0, 4, 0x40, 0, 4);
+		hs_fold_dealloc(f, 0x40);
+		hs_fold_dealloc(f, 0x30);
+		hs_fold_settle(f);
+		size_t n;
+		const struct hs_fold_site *sites = hs_fold_sites(f, &n);
+		ck_assert_uint_eq(n, 4);
+		ck_assert_uint_eq(sites[0].peak_bytes, latest ? 0 : 100);
+		ck_assert_uint_eq(sites[1].peak_bytes, latest ? 60 : 0);
+		ck_assert_uint_eq(sites[2].peak_bytes, latest ? 40 : 0);
+		ck_assert_uint_eq(sites[3].peak_blocks, 0);
+		ck_assert_uint_eq(hs_fold_totals(f)->peak_bytes, 100);
+		ck_assert_uint_eq(hs_fold_totals(f)->peak_blocks, latest ? 2 : 1);
+		hs_fold_free(f);
+	}
+}
+END_TEST
+
+START_TEST(a_split_block_is_two_that_have_its_bytes)
+{
+	struct hs_fold *f = hs_fold_new();
+	uint32_t site = hs_fold_alloc(f, 0, 0, 1, 0x1000, 300, 1);
+	hs_fold_split(f, 0x1000, 100);
+	hs_fold_split(f, 0x2000, 100); /* there is none */
+	hs_fold_split(f, 0x1000, 100); /* nothing would be left for the second */
+	ck_assert_uint_eq(hs_fold_totals(f)->live_blocks, 2);
+	ck_assert_uint_eq(hs_fold_totals(f)->live_bytes, 300);
+	ck_assert_uint_eq(hs_fold_totals(f)->allocs, 1);
+	hs_fold_dealloc(f, 0x1000);
+	ck_assert_uint_eq(hs_fold_totals(f)->live_bytes, 200);
+	hs_fold_settle(f);
+	size_t n;
+	const struct hs_fold_site *sites = hs_fold_sites(f, &n);
+	ck_assert_uint_eq(sites[site].live_bytes, 200);
+	ck_assert_uint_eq(sites[site].live_blocks, 1);
+	ck_assert_uint_eq(sites[site].peak_bytes, 300);
+	ck_assert_uint_eq(sites[site].peak_blocks, 1);
+	hs_fold_free(f);
+}
+END_TEST
+
+HS_SUITE("fold", the_latest_of_equal_peaks_counts_where_that_is_asked_for,
+	 a_split_block_is_two_that_have_its_bytes,
+	 random_events_of_a_sound_program_give_the_model_s_figures,
 	 random_nonsense_gives_the_model_s_figures,
 	 the_peak_s_composition_is_that_of_the_first_highest_moment,
 	 a_block_is_temporary_until_its_thread_allocates_again,

@@ -101,7 +101,24 @@ START_TEST(allocators_runtime_and_code_are_told_apart)
 }
 END_TEST
 
-HS_SUITE("names", return_types_parameters_and_template_arguments_go,
-	 operators_keep_their_symbols, local_and_nameless_things_keep_their_place,
+START_TEST(pythons_own_library_is_told_from_what_was_installed_into_it)
+{
+	ck_assert(hs_is_python_source("app.py") && hs_is_python_source("<string>"));
+	ck_assert(!hs_is_python_source("app.c") && !hs_is_python_source(".py"));
+	ck_assert(!hs_is_python_source("") && !hs_is_python_source("<>"));
+	ck_assert(hs_is_python_library("<frozen importlib._bootstrap>"));
+	ck_assert(hs_is_python_library("/usr/lib/python3.11/threading.py"));
+	ck_assert(hs_is_python_library("/opt/py/lib/python3.13t/json/decoder.py"));
+	ck_assert(!hs_is_python_library("/usr/lib/python3/dist-packages/yaml/reader.py"));
+	ck_assert(!hs_is_python_library("/opt/lib/python3.9/site-packages/a/b.py"));
+	ck_assert(!hs_is_python_library("/home/alice/lib/pythonic/app.py"));
+	ck_assert(!hs_is_python_library("app.py"));
+	ck_assert(!hs_is_python_library("<string>"));
+}
+END_TEST
+
+HS_SUITE("names", pythons_own_library_is_told_from_what_was_installed_into_it,
+	 return_types_parameters_and_template_arguments_go, operators_keep_their_symbols,
+	 local_and_nameless_things_keep_their_place,
 	 other_languages_and_suffixes_of_compilers, hostile_names_end,
 	 allocators_runtime_and_code_are_told_apart)
