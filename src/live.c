@@ -93,32 +93,45 @@ static FILE *open_proc(pid_t pid, const char *name)
 	return fopen(path, "re");
 }
 
+/* The fields of a line, of which spaces part all but the path, which has the rest. */
+enum { FLAGS = 1, OFFSET = 2, PATH = 5, FIELDS = 6 };
+
+static void split(char *line, const char *fields[FIELDS])
+{
+	line[strcspn(line, "\n")] = '\0';
+	for (int i = 0; i < FIELDS; i++) {
+		fields[i] = line;
+		line += i < PATH ? strcspn(line, " ") : 0;
+		if (i < PATH && *line)
+			*line++ = '\0';
+		line += strspn(line, " ");
+	}
+}
+
 /* 00400000-0040b000 r-xp 00000000 fe:01 1234   /bin/x */
 static void read_mapping(struct hs_image *image, char *line)
 {
-	unsigned long long start, end, offset;
-	char flags[8];
-	int path = 0;
-	if (sscanf(line, "%llx-%llx %7s %llx %*s %*s %n", &start, &end, flags, &offset,
-		   &path) < 4)
+	char *dash;
+	const char *fields[FIELDS];
+	split(line, fields);
+	const char *flags = fields[FLAGS];
+	struct hs_mapping m = {.start = strtoull(fields[0], &dash, 16)};
+	if (*dash != '-' || strlen(flags) < 4)
 		return;
-	line[strcspn(line, "\n")] = '\0';
-	const struct hs_mapping m = {
-		.start = start,
-		.end = end,
-		.flags = (flags[0] == 'r' ? HS_MAPPING_READ : 0u) |
-			 (flags[1] == 'w' ? HS_MAPPING_WRITE : 0u) |
-			 (flags[2] == 'x' ? HS_MAPPING_EXEC : 0u),
-	};
+	m.end = strtoull(dash + 1, NULL, 16);
+	m.flags = (flags[0] == 'r' ? HS_MAPPING_READ : 0u) |
+		  (flags[1] == 'w' ? HS_MAPPING_WRITE : 0u) |
+		  (flags[2] == 'x' ? HS_MAPPING_EXEC : 0u);
 	hs_array_push(&image->mappings, m);
-	if (path && line[path] == '/')
-		hs_array_push(&image->files,
-			      ((struct hs_file_range){
-				      .start = start,
-				      .end = end,
-				      .offset = offset,
-				      .path = hs_arena_strndup(image->arena, line + path,
-							       strlen(line + path))}));
+	const char *path = fields[PATH];
+	if (*path != '/')
+		return;
+	const struct hs_file_range r = {
+		.start = m.start,
+		.end = m.end,
+		.offset = strtoull(fields[OFFSET], NULL, 16),
+		.path = hs_arena_strndup(image->arena, path, strlen(path))};
+	hs_array_push(&image->files, r);
 }
 
 /* Returns whether the list may be read. */
