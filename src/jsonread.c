@@ -204,7 +204,9 @@ bool hs_json_number(struct hs_json *j, uint64_t *ret)
 		text[n++] = (char)*j->in->pos++;
 	}
 	text[n] = 0;
-	if (!n || hs_json_next(j) == '0')
+	/* At the end of the input it may be half a number. */
+	char next = hs_json_next(j);
+	if (!n || !next || next == '0')
 		return fail(j);
 	struct hs_span s = {text, text + n};
 	if (hs_scan_decimal(&s, ret) && s.at == s.end)

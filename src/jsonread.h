@@ -46,7 +46,8 @@ bool hs_json_item(struct hs_json *j);
 /* Without its quotes and escapes; good until the next call. */
 bool hs_json_string(struct hs_json *j, struct hs_span *ret);
 
-/* Fractions are cut off; what is negative is 0, what is too large the maximum. */
+/* Something must follow it.  Fractions are cut off; what is negative is 0, what is too
+ * large the maximum. */
 bool hs_json_number(struct hs_json *j, uint64_t *ret);
 
 /* Skip one value, whatever it is. */
