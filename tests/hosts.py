@@ -380,6 +380,17 @@ late("a recorder where no descriptor is free", ["descriptors", "20"], may_lack=T
 late("a recorder after closefrom(3)", ["close_all"])
 
 
+@case("a recorder of a program that becomes another user")
+def leaves_user(host):
+    if os.geteuid():
+        raise Skip("only root can do that")
+    host.unharmed(victim("limits", "drop"), counter=False, HEAPSNAP_RECORDER="")
+    recorder_leaves(host.captures_in)
+    (row,) = hs.analyzed(host.captures_in)["processes"]
+    assert row["complete"] and not row["lost_events"], row
+    assert row["totals"]["allocations"] >= LEAST, row["totals"]
+
+
 @case("a recorder in a chroot")
 def late_chroot(host):
     if os.geteuid():

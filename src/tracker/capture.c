@@ -16,6 +16,7 @@
 
 #define FIRST_WINDOW_PAGES 16u /* with the header page */
 #define LAST_WINDOW_PAGES  1024u
+#define RESERVED_PAGES     512u
 
 struct hs_wire_header *tr_header;
 
@@ -95,6 +96,17 @@ struct hs_wire_chunk *tr_capture_carve(uint32_t pages)
 	c->section.header_size = sizeof(*c);
 	c->section.pages = pages;
 	return c;
+}
+
+void tr_capture_reserve(void)
+{
+	uint64_t mask = sys_signals_block(); /* nothing may jump out */
+	if (tr_lock_acquire(&file.lock)) {
+		if (file.n_pages - file.used < RESERVED_PAGES)
+			add_window(LAST_WINDOW_PAGES);
+		tr_lock_release(&file.lock);
+	}
+	sys_signals_restore(mask);
 }
 
 void tr_capture_publish(struct hs_wire_chunk *c)

@@ -30,6 +30,12 @@ TR_HIDDEN void tr_capture_leave(void);
  */
 TR_HIDDEN struct hs_wire_chunk *tr_capture_carve(uint32_t pages);
 
+/*
+ * The process may soon be unable to open the file again: reserve as much of it as
+ * a thread needs whose chunks the recorder takes away.
+ */
+TR_HIDDEN void tr_capture_reserve(void);
+
 /* Make CHUNK known to the recorder; its header is complete by now. */
 TR_HIDDEN void tr_capture_publish(struct hs_wire_chunk *chunk);
 

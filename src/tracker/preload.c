@@ -19,6 +19,7 @@
 #include "src/tracker/real.h"
 #include "src/tracker/record.h"
 #include "src/tracker/select.h"
+#include "src/tracker/state.h"
 
 #define HOOK TR_HIDDEN
 
@@ -212,6 +213,25 @@ int pthread_setname_np(pthread_t thread, const char *name)
 		renamed((uintptr_t)__builtin_frame_address(0));
 	return ret;
 }
+
+/*
+ * Who becomes another user can no longer open the capture, which is its owner's
+ * alone.  errno is set by the real function, if at all.
+ */
+#define LEAVE_USER(name, parameters, arguments)                              \
+	TR_EXPORT int name parameters;                                       \
+	int name parameters                                                  \
+	{                                                                    \
+		if (__atomic_load_n(&tr_state, __ATOMIC_ACQUIRE) == TR_ON && \
+		    sys_getpid() == tr_pid)                                  \
+			tr_capture_reserve();                                \
+		return tr_real.name arguments;                               \
+	}
+
+LEAVE_USER(setuid, (unsigned u), (u))
+LEAVE_USER(seteuid, (unsigned u), (u))
+LEAVE_USER(setreuid, (unsigned r, unsigned e), (r, e))
+LEAVE_USER(setresuid, (unsigned r, unsigned e, unsigned s), (r, e, s))
 
 #define EXIT(name)                                         \
 	TR_EXPORT _Noreturn void name(int code);           \

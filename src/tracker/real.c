@@ -66,6 +66,10 @@ static void resolve(void);
 #define FALLBACK_mremap             (void *)syscall(SYS_mremap, p, o, n, flags, to)
 #define FALLBACK_prctl              ((void)o, (void)a, (void)b, (void)c, (void)d, -1)
 #define FALLBACK_pthread_setname_np ((void)t, (void)s, 22 /* EINVAL */)
+#define FALLBACK_setuid             ((void)u, -1)
+#define FALLBACK_seteuid            ((void)u, -1)
+#define FALLBACK_setreuid           ((void)r, (void)e, -1)
+#define FALLBACK_setresuid          ((void)r, (void)e, (void)s, -1)
 #define FALLBACK_dlclose            ((void)p, -1)
 #define FALLBACK__exit              (void)n
 #define FALLBACK__Exit              (void)n
@@ -93,6 +97,10 @@ FIRST(int, prctl,
       (int o, unsigned long a, unsigned long b, unsigned long c, unsigned long d),
       (o, a, b, c, d))
 FIRST(int, pthread_setname_np, (unsigned long t, const char *s), (t, s))
+FIRST(int, setuid, (unsigned u), (u))
+FIRST(int, seteuid, (unsigned u), (u))
+FIRST(int, setreuid, (unsigned r, unsigned e), (r, e))
+FIRST(int, setresuid, (unsigned r, unsigned e, unsigned s), (r, e, s))
 FIRST(void, _exit, (int n), (n))
 FIRST(void, _Exit, (int n), (n))
 FIRST(void, quick_exit, (int n), (n))
@@ -115,6 +123,10 @@ struct tr_real tr_real = {
 	.dlclose = first_dlclose,
 	.prctl = first_prctl,
 	.pthread_setname_np = first_pthread_setname_np,
+	.setuid = first_setuid,
+	.seteuid = first_seteuid,
+	.setreuid = first_setreuid,
+	.setresuid = first_setresuid,
 	._exit = first__exit,
 	._Exit = first__Exit,
 	.quick_exit = first_quick_exit,
@@ -186,6 +198,10 @@ static void resolve(void)
 	FIND(dlclose);
 	FIND(prctl);
 	FIND(pthread_setname_np);
+	FIND(setuid);
+	FIND(seteuid);
+	FIND(setreuid);
+	FIND(setresuid);
 	FIND(_exit);
 	FIND(_Exit);
 	FIND(quick_exit);

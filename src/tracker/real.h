@@ -29,6 +29,10 @@ struct tr_real {
 	int (*dlclose)(void *);
 	int (*prctl)(int, unsigned long, unsigned long, unsigned long, unsigned long);
 	int (*pthread_setname_np)(unsigned long, const char *);
+	int (*setuid)(unsigned);
+	int (*seteuid)(unsigned);
+	int (*setreuid)(unsigned, unsigned);
+	int (*setresuid)(unsigned, unsigned, unsigned);
 	void (*_exit)(int);
 	void (*_Exit)(int);
 	void (*quick_exit)(int);
