@@ -107,7 +107,7 @@ nginx_configuration()
 {
 	mkdir -p www temporary
 	head -c 20000 /dev/zero | tr '\0' x >www/index.html
-	# Workers that became another user cannot let their captures grow; see doc/limits.md.
+	# Nobody else may look into this folder.
 	[ "$(id -u)" != 0 ] || echo 'user root;'
 	cat <<-END
 		daemon off;
