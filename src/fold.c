@@ -23,6 +23,7 @@
 
 #include "src/array.h"
 #include "src/hash.h"
+#include "src/radix.h"
 
 struct slot {
 	uint64_t addr, size, born;
@@ -510,23 +511,21 @@ const struct hs_fold_site *hs_fold_sites(const struct hs_fold *f, size_t *n_ret)
 	return f->sites.at;
 }
 
-static int by_address(const void *a, const void *b)
-{
-	const struct hs_fold_block *x = a, *y = b;
-	return (x->addr > y->addr) - (x->addr < y->addr);
-}
-
 struct hs_fold_block *hs_fold_live(const struct hs_fold *f, size_t *n_ret)
 {
 	struct hs_fold_block *blocks = hs_xmalloc(f->n * sizeof(*blocks));
+	struct hs_radix_key *order HS_CLEANUP(hs_freep) =
+		hs_xmalloc(f->n * sizeof(*order));
 	size_t n = 0;
-	for (size_t i = 0; i <= f->mask; i++) {
-		const struct slot *s = &f->slots[i];
-		if (s->site)
-			blocks[n++] = (struct hs_fold_block){s->addr, s->size, s->born,
-							     s->site - 1, s->thread};
+	for (size_t i = 0; i <= f->mask; i++)
+		if (f->slots[i].site)
+			order[n++] = (struct hs_radix_key){f->slots[i].addr, i};
+	hs_radix_sort(order, n);
+	for (size_t i = 0; i < n; i++) {
+		const struct slot *s = &f->slots[order[i].index];
+		blocks[i] = (struct hs_fold_block){s->addr, s->size, s->born, s->site - 1,
+						   s->thread};
 	}
-	qsort(blocks, n, sizeof(*blocks), by_address);
 	*n_ret = n;
 	return blocks;
 }

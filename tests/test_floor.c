@@ -6,6 +6,7 @@
 #include "src/cursor.h"
 #include "src/hash.h"
 #include "src/out.h"
+#include "src/radix.h"
 
 #include "tests/lib/suite.h"
 
@@ -160,8 +161,32 @@ START_TEST(sizes_have_three_digits)
 }
 END_TEST
 
+/* Keys with few and with many digits, and equal ones. */
+START_TEST(keys_are_sorted_and_equal_ones_keep_their_order)
+{
+	static const uint64_t masks[] = {0, 7, 0xffff00, UINT64_MAX, UINT64_C(1) << 63};
+	struct hs_radix_key keys[500];
+	uint64_t random = 1;
+	for (size_t m = 0; m < HS_COUNT(masks); m++) {
+		for (size_t i = 0; i < HS_COUNT(keys); i++) {
+			random = random * UINT64_C(6364136223846793005) +
+				 1442695040888963407;
+			keys[i] = (struct hs_radix_key){
+				(random ^ random >> 29) & masks[m], i};
+		}
+		hs_radix_sort(keys, HS_COUNT(keys));
+		for (size_t i = 1; i < HS_COUNT(keys); i++)
+			ck_assert(keys[i - 1].key < keys[i].key ||
+				  (keys[i - 1].key == keys[i].key &&
+				   keys[i - 1].index < keys[i].index));
+	}
+	hs_radix_sort(NULL, 0);
+}
+END_TEST
+
 HS_SUITE("floor", an_error_is_built_outward, pool_memory_is_zeroed_aligned_and_distinct,
 	 an_array_keeps_what_was_pushed, a_map_finds_every_key_and_no_other,
 	 a_cursor_fails_for_good_past_the_end, leb128_round_trips_and_overlong_forms_fail,
 	 a_count_that_the_bytes_cannot_pay_for_fails,
-	 hostile_strings_are_harmless_in_every_output, sizes_have_three_digits)
+	 hostile_strings_are_harmless_in_every_output, sizes_have_three_digits,
+	 keys_are_sorted_and_equal_ones_keep_their_order)
