@@ -85,7 +85,7 @@ if [ -e "$library" ]; then
 	empty "the tracker needs libc alone" "$(needed "$library" | grep -vx -e 'libc\.so\.6' -e 'ld-linux.*')"
 	empty "the tracker has no text relocations" "$(readelf -dW "$library" | grep -w TEXTREL)"
 	empty "the tracker has no search path" "$(readelf -dW "$library" | grep -E 'R(UN)?PATH')"
-	check "the tracker's static TLS is under 96 bytes" [ "$(tls_size "$library")" -lt 96 ]
+	check "the tracker's static TLS is under 64 bytes" [ "$(tls_size "$library")" -lt 64 ]
 else
 	for what in "exports" imports needs relocations "search path" TLS; do
 		skip "the tracker's $what" "$library is not built"
@@ -105,7 +105,7 @@ if $cc -shared -fPIC -ftls-model=initial-exec -o "$tap_dir/faulty.so" "$tap_dir/
 	$cc -c -o "$tap_dir/faulty.o" "$tap_dir/faulty.c" && ar cr "$tap_dir/faulty.a" "$tap_dir/faulty.o"; then
 	if [ "$(exported "$tap_dir/faulty.so" | tr '\n' ' ')" = "extra much " ] &&
 		[ "$(uncovered "$tap_dir/faulty.so" "$allow")" = puts ] &&
-		[ "$(tls_size "$tap_dir/faulty.so")" -ge 96 ]; then
+		[ "$(tls_size "$tap_dir/faulty.so")" -ge 64 ]; then
 		ok "a faulty library is seen through"
 	else
 		not_ok "a faulty library is seen through"

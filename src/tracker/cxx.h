@@ -57,15 +57,41 @@ __attribute__((cold)) TR_HIDDEN bool tr_cxx_is_code(uint64_t pc);
 /* Between a note and its use lie but the frames of the real function. */
 #define TR_CXX_NEAR 4096u
 
+/* The parts of a note's CALL above the return address. */
+#define TR_CXX_KIND_SHIFT 48
+#define TR_CXX_OP_SHIFT   56
+
+static inline unsigned tr_cxx_kind(const struct tr_cxx_note *n)
+{
+	return n->call >> TR_CXX_KIND_SHIFT & 0xff;
+}
+
+static inline unsigned tr_cxx_op(const struct tr_cxx_note *n)
+{
+	return (unsigned)(n->call >> TR_CXX_OP_SHIFT);
+}
+
 static inline bool tr_cxx_calls(unsigned op, uint64_t pc)
 {
 	const struct tr_cxx_real *r = &tr_cxx_reals[op];
 	return pc - (uint64_t)(uintptr_t)r->call < r->size;
 }
 
-static inline bool tr_cxx_near(const struct tr_cxx_note *n, const uint64_t *slot)
+/* The place where the note's return address lies, if it is near above SLOT. */
+static inline const uint64_t *tr_cxx_slot(const struct tr_cxx_note *n,
+					  const uint64_t *slot)
 {
-	return (uintptr_t)n->slot - (uintptr_t)slot < TR_CXX_NEAR && *n->slot == n->pc;
+	uint16_t above = (uint16_t)(n->slot - (uintptr_t)slot);
+	return above < TR_CXX_NEAR ? slot + above / sizeof(*slot) : NULL;
+}
+
+/* Likewise, if the return address is still there. */
+static inline const uint64_t *tr_cxx_near(const struct tr_cxx_note *n,
+					  const uint64_t *slot)
+{
+	const uint64_t *at = tr_cxx_slot(n, slot);
+	return at && *at == (n->call & (((uint64_t)1 << TR_CXX_KIND_SHIFT) - 1)) ? at
+										 : NULL;
 }
 
 /*
@@ -76,45 +102,45 @@ static inline void tr_cxx_leave_note(unsigned kind, unsigned op, const uint64_t 
 				     uint64_t word)
 {
 	struct tr_cxx_note *n = &tr_tls.note;
-	unsigned outer = n->kind && tr_cxx_near(n, slot) ? n->kind : 0;
-	if (outer && n->slot != slot && tr_cxx_is_code(*slot)) {
-		n->op = (uint8_t)op;
+	const uint64_t *outer = n->call ? tr_cxx_near(n, slot) : NULL;
+	if (outer && outer != slot && tr_cxx_is_code(*slot)) {
+		n->call = (n->call << 8 >> 8) | (uint64_t)op << TR_CXX_OP_SHIFT;
 		return;
 	}
-	if (outer && n->slot == slot)
-		kind = outer;
-	n->kind = 0; /* for a handler that interrupts us */
+	if (outer == slot)
+		kind = tr_cxx_kind(n);
+	n->call = 0; /* for a handler that interrupts us */
 	__asm__ volatile("" ::: "memory");
-	n->slot = slot;
-	n->pc = *slot;
+	n->slot = (uint16_t)(uintptr_t)slot;
 	n->word = word;
-	n->op = (uint8_t)op;
 	__asm__ volatile("" ::: "memory");
-	n->kind = (uint8_t)kind;
+	n->call = *slot | (uint64_t)kind << TR_CXX_KIND_SHIFT |
+		  (uint64_t)op << TR_CXX_OP_SHIFT;
 }
 
 /* If the call at *SLOT was operator new's: whose it was. */
 static inline void tr_cxx_take_block(unsigned *kind, const uint64_t **slot, uint64_t *fp)
 {
 	struct tr_cxx_note *n = &tr_tls.note;
-	if (TR_LIKELY(!n->kind) || n->op >= TR_CXX_FIRST_DELETE ||
-	    !tr_cxx_calls(n->op, **slot) || !tr_cxx_near(n, *slot))
+	const uint64_t *at;
+	if (TR_LIKELY(!n->call) || tr_cxx_op(n) >= TR_CXX_FIRST_DELETE ||
+	    !tr_cxx_calls(tr_cxx_op(n), **slot) || !(at = tr_cxx_near(n, *slot)))
 		return;
-	*kind = n->kind;
-	*slot = n->slot;
+	*kind = tr_cxx_kind(n);
+	*slot = at;
 	*fp = n->word;
-	n->kind = 0;
+	n->call = 0;
 }
 
 /* The kind of the end of P, by a free whose return address lies at SLOT. */
 static inline unsigned tr_cxx_take_end(const void *p, const uint64_t *slot)
 {
 	struct tr_cxx_note *n = &tr_tls.note;
-	if (TR_LIKELY(!n->kind) || n->op < TR_CXX_FIRST_DELETE ||
+	if (TR_LIKELY(!n->call) || tr_cxx_op(n) < TR_CXX_FIRST_DELETE ||
 	    n->word != (uint64_t)(uintptr_t)p || !tr_cxx_near(n, slot))
 		return HS_WIRE_FREE;
-	unsigned kind = n->kind;
-	n->kind = 0;
+	unsigned kind = tr_cxx_kind(n);
+	n->call = 0;
 	return kind;
 }
 

@@ -77,18 +77,20 @@ static inline bool tr_real_enter(const uint64_t *slot)
 {
 	if (TR_LIKELY(!tr_real.foreign))
 		return true;
+	/* The lower half of such a call's slot, which is even; 0: there is none. */
+	uint32_t *in_real = &tr_tls.note.in_real;
 	/* A handler may have jumped out: then we are in an older frame. */
-	if (tr_tls.in_real && (uintptr_t)slot <= tr_tls.in_real &&
+	if (*in_real && *in_real - (uint32_t)(uintptr_t)slot <= INT32_MAX &&
 	    (tr_is_foreign_code(*slot) || tr_is_own_code(*slot)))
 		return false;
-	tr_tls.in_real = (uintptr_t)slot;
+	*in_real = (uint32_t)(uintptr_t)slot | 1;
 	return true;
 }
 
 static inline void tr_real_leave(bool outermost)
 {
 	if (TR_UNLIKELY(tr_real.foreign) && outermost)
-		tr_tls.in_real = 0;
+		tr_tls.note.in_real = 0;
 }
 
 #endif /* TR_REAL_H */

@@ -17,8 +17,11 @@ static inline void tr_record_block(unsigned kind, const void *p, size_t size,
 		return;
 	if (kind != HS_WIRE_REALLOC)
 		tr_cxx_take_block(&kind, &slot, &fp);
+	uintptr_t guard = s->guard;
 	uint32_t stack = tr_stack_id(s, slot, fp);
-	tr_emit_block(s, kind, (uint64_t)(uintptr_t)p, size, stack);
+	/* Else a handler switched stacks, and S was used from there: see stream.h. */
+	if (TR_LIKELY(s->guard == guard))
+		tr_emit_block(s, kind, (uint64_t)(uintptr_t)p, size, stack);
 	tr_leave(s);
 }
 

@@ -8,6 +8,7 @@
 
 #include "src/tracker/emit.h"
 #include "src/tracker/life.h"
+#include "src/tracker/recall.h"
 #include "src/tracker/state.h"
 
 #define SLAB_STREAMS 32u
@@ -15,6 +16,10 @@
 #define LOOK_AT_DEAD 8u
 
 __thread struct tr_tls tr_tls;
+
+/* Of a thread whose stream is being made: never ready. */
+static struct tr_stream unborn = {.alive = true};
+
 bool tr_many_streams;
 
 /* All in memory that a fork wipes, so a child starts with none of the parent's. */
@@ -96,6 +101,7 @@ static void begin(struct tr_stream *s, uint32_t id, unsigned level)
 	s->cut_off = false;
 	s->next_dead = NULL;
 	s->nested = nested;
+	tr_recall_change_thread(s);
 	sys_thread_name(s->name);
 	if (id > 1) {
 		tr_many_streams = true;
@@ -167,7 +173,7 @@ void tr_stream_retire(void *stream)
 
 struct tr_stream *tr_current_stream(void)
 {
-	struct tr_stream *s = tr_tls.stream;
+	struct tr_stream *s = tr_tls.stream == &unborn ? NULL : tr_tls.stream;
 	while (s && s->nested && s->nested->alive && !s->nested->ready)
 		s = s->nested;
 	return s;
@@ -194,6 +200,7 @@ static void abandon(struct tr_stream *s, uintptr_t sp)
 {
 	uint64_t mask = sys_signals_block();
 	s->guard = sp;
+	tr_recall_leave(s);
 	tr_chunk_close(s);
 	tr_count_lost();
 	sys_signals_restore(mask);
@@ -267,24 +274,23 @@ static struct tr_stream *nested_stream(struct tr_stream *outer, uintptr_t sp)
 /* The calling thread's first entry, with signals blocked. */
 static struct tr_stream *be_born(void)
 {
-	/* A fault's handler that interrupts the birth goes unrecorded. */
-	static __thread bool being_born __attribute__((tls_model("initial-exec")));
-	if (being_born) {
-		tr_count_lost();
-		return NULL;
-	}
-	being_born = true;
 	struct tr_stream *s = NULL;
+	tr_tls.stream = &unborn;
 	bool forked = tr_state == TR_ON && !tr_streams_alive();
 	if (forked ? tr_start_forked() : tr_start())
 		s = first_stream();
-	being_born = false;
+	tr_tls.stream = s;
 	return s;
 }
 
 struct tr_stream *tr_enter_slow(uintptr_t sp)
 {
 	struct tr_stream *s = tr_tls.stream;
+	if (TR_UNLIKELY(s == &unborn)) {
+		/* A fault's handler that interrupts the birth goes unrecorded. */
+		tr_count_lost();
+		return NULL;
+	}
 	if (s && !s->alive) /* a forked child, or its parent died while forking */
 		tr_tls.stream = s = NULL;
 	if (!s) {

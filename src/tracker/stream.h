@@ -39,7 +39,12 @@ struct tr_stream {
 	uint64_t last_addr, last_size, last_stamp;
 	uint32_t last_stack;
 	uint32_t id;
-	uintptr_t guard; /* stack address where it was entered */
+	uintptr_t guard;        /* stack address where it was entered */
+	struct tr_trail *trail; /* the last stack; NULL until the thread is busy */
+	struct tr_memo *memo;   /* other stacks; NULL until it is busier still */
+
+	uint32_t n_walks; /* stacks that neither knew; see recall.h */
+	uint32_t n_given; /* trails so far */
 
 	uint32_t tid;
 	uint32_t sequence;   /* of the next chunk */
@@ -58,20 +63,23 @@ struct tr_stream {
 
 #define TR_ALWAYS_STAMP UINT32_MAX
 
-/* What operator new or delete tells the malloc hook; see cxx.h. */
+/*
+ * What operator new or delete tells the malloc hook; see cxx.h.  CALL is its
+ * return address (48 bits), enum hs_wire_kind and enum tr_cxx_op (8 each), in a
+ * word that is stored last; 0: no note.
+ */
 struct tr_cxx_note {
-	const uint64_t *slot; /* where its return address lies */
-	uint64_t pc;          /* the return address */
+	uint64_t call;
 	uint64_t word; /* of new: the caller's frame pointer; of delete: the block */
-	uint8_t kind;  /* enum hs_wire_kind; 0: no note */
-	uint8_t op;    /* enum tr_cxx_op of the function that was called */
+	uint16_t slot; /* where the return address lies: the lower bits tell it */
+	/* Not of the note, but static TLS is scarce: all libraries share it. */
+	uint16_t calls;   /* of hooks, while this process is not selected */
+	uint32_t in_real; /* see tr_real_enter */
 };
 
 struct tr_tls {
 	struct tr_stream *stream;
-	uintptr_t in_real; /* inside a foreign allocator since this stack address, or 0 */
 	struct tr_cxx_note note;
-	uint32_t calls;      /* of hooks, while this process is not selected */
 	uint64_t fork_stamp; /* of the fork that this thread is in, or 0; see fork.h */
 };
 extern TR_HIDDEN __thread struct tr_tls tr_tls __attribute__((tls_model("initial-exec")));
@@ -93,7 +101,7 @@ static inline bool tr_asleep(void)
 {
 	uint64_t head;
 	const char *title = __atomic_load_n(&tr_sleep.title, __ATOMIC_ACQUIRE);
-	if (!title || ++tr_tls.calls % TR_SLEEP_CALLS == 0)
+	if (!title || ++tr_tls.note.calls % TR_SLEEP_CALLS == 0)
 		return false;
 	memcpy(&head, title, sizeof(head));
 	return head == tr_sleep.head;

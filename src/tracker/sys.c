@@ -142,6 +142,11 @@ void *sys_map_memory(size_t size, bool wipe, bool *wiped_ret)
 	return p;
 }
 
+void sys_prefer_huge_pages(void *p, size_t size)
+{
+	SYS3(SYS_madvise, p, size, MADV_HUGEPAGE);
+}
+
 uint32_t sys_getpid(void)
 {
 	return (uint32_t)SYS0(SYS_getpid);

@@ -50,6 +50,9 @@ void *sys_map_file(int fd, uint64_t offset, size_t size);
  */
 void *sys_map_memory(size_t size, bool wipe, bool *wiped_ret);
 
+/* That memory is touched all over: larger pages save the processor work. */
+void sys_prefer_huge_pages(void *p, size_t size);
+
 uint32_t sys_getpid(void);
 uint32_t sys_getppid(void);
 uint32_t sys_gettid(void);

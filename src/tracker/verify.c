@@ -16,8 +16,10 @@
 #include <libunwind.h>
 
 #include "src/tracker/initial.h"
+#include "src/tracker/memo.h"
 #include "src/tracker/peek.h"
 #include "src/tracker/sys.h"
+#include "src/tracker/unwind.h"
 #include "src/wire.h"
 
 #define DEPTH_MAX     4096
@@ -40,6 +42,7 @@ struct buffer {
 static struct {
 	uint32_t pid;
 	uint64_t total, mismatches, shorter, longer, differ;
+	uint64_t from_trail, from_memo, wrong; /* remembered ones */
 	struct detail details[DETAILS_MAX];
 } counts;
 static struct buffer buffers[N_BUFFERS];
@@ -125,15 +128,19 @@ static void begin(void)
 
 void tr_verify_unwind(const uint64_t *slot, const uint64_t *pcs, size_t n, uint32_t flags)
 {
+	/* libunwind maps memory while it holds its lock, and we are asked about that. */
+	static __thread bool inside;
 	uint64_t call = add(&n_calls);
-	if (every && call % every)
+	if ((every && call % every) || inside)
 		return;
 	if (counts.pid != sys_getpid())
 		begin();
 	struct buffer *b = buffer_take();
 	if (!b)
 		return;
+	inside = true;
 	size_t theirs = walk_theirs(slot, b->pcs);
+	inside = false;
 	/* A walk that never met the slot began where libunwind does not get out of. */
 	if (theirs)
 		compare(pcs, n, b->pcs, theirs, flags);
@@ -143,6 +150,53 @@ void tr_verify_unwind(const uint64_t *slot, const uint64_t *pcs, size_t n, uint3
 void tr_verify_forget(void)
 {
 	unw_flush_cache(unw_local_addr_space, 0, 0);
+}
+
+static void count_remembered(uint64_t *n, bool right)
+{
+	if (counts.pid != sys_getpid())
+		begin();
+	add(n);
+	if (!right)
+		add(&counts.wrong);
+}
+
+static uint64_t hash_of(const uint64_t *pcs, size_t n)
+{
+	uint64_t h = TR_HASH_START;
+	while (n--)
+		h = tr_hash_mix(h, pcs[n]);
+	return h;
+}
+
+void tr_verify_trail(const struct tr_trail *t, const uint64_t *slot, uint64_t fp)
+{
+	const struct tr_mark *m = &t->marks[t->top];
+	struct buffer *walked = buffer_take(), *known = buffer_take();
+	uint32_t flags = 0;
+	if (walked && known) {
+		size_t n = tr_unwind(slot, fp, walked->pcs, DEPTH_MAX, &flags);
+		tr_trail_pcs(t, known->pcs);
+		count_remembered(&counts.from_trail,
+				 n == m->depth && flags == m->flags &&
+					 !memcmp(walked->pcs, known->pcs, n * 8) &&
+					 hash_of(walked->pcs, n) == m->hash);
+	}
+	if (walked)
+		__atomic_clear(&walked->taken, __ATOMIC_RELEASE);
+	if (known)
+		__atomic_clear(&known->taken, __ATOMIC_RELEASE);
+}
+
+void tr_verify_memo(const struct tr_memo_entry *e, const uint64_t *slot, uint64_t fp)
+{
+	struct buffer *walked = buffer_take();
+	uint32_t flags = 0;
+	if (!walked)
+		return;
+	size_t n = tr_unwind(slot, fp, walked->pcs, DEPTH_MAX, &flags);
+	count_remembered(&counts.from_memo, !flags && hash_of(walked->pcs, n) == e->hash);
+	__atomic_clear(&walked->taken, __ATOMIC_RELEASE);
 }
 
 static const char *module_of(uint64_t pc, uint64_t *offset_ret)
@@ -179,9 +233,10 @@ static __attribute__((__destructor__)) void report(void)
 		return;
 	dprintf(fd,
 		"verify: %s %u total=%lu mismatches=%lu (shorter=%lu longer=%lu "
-		"differ=%lu)\n",
+		"differ=%lu) trail=%lu memo=%lu wrong=%lu\n",
 		program_invocation_name, counts.pid, counts.total, counts.mismatches,
-		counts.shorter, counts.longer, counts.differ);
+		counts.shorter, counts.longer, counts.differ, counts.from_trail,
+		counts.from_memo, counts.wrong);
 	for (size_t i = 0; i < counts.mismatches && i < DETAILS_MAX; i++)
 		write_detail(fd, &counts.details[i]);
 	close(fd);

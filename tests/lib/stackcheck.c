@@ -12,6 +12,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "src/tracker/memo.h"
 #include "src/tracker/peek.h"
 #include "src/tracker/unwind.h"
 #include "src/wire.h"
@@ -23,6 +24,10 @@
 struct buffer {
 	bool taken;
 	uint64_t ours[STACK_CHECK_ROOM], theirs[STACK_CHECK_ROOM];
+	/* What a thread remembers, here of whoever had the buffer last. */
+	void *thread;
+	struct tr_trail trail;
+	struct tr_memo memo;
 };
 
 struct stack_check_counts stack_check_counts;
@@ -31,6 +36,7 @@ size_t stack_check_n;
 uint32_t stack_check_flags;
 uint64_t stack_check_modules_seen;
 static struct buffer buffers[N_BUFFERS];
+static uint32_t epoch;
 
 void stack_check_at(const uint64_t *slot, uint64_t fp);
 
@@ -138,11 +144,61 @@ static void count(const struct buffer *b, size_t ours, size_t theirs, uint32_t f
 	show(b, ours, theirs, same, flags);
 }
 
+static uint64_t hash_of(const uint64_t *pcs, size_t n)
+{
+	uint64_t h = TR_HASH_START;
+	while (n--)
+		h = tr_hash_mix(h, pcs[n]);
+	return h;
+}
+
+static void count_remembered(bool right, const char *what)
+{
+	__atomic_fetch_add(&stack_check_counts.remembered, 1, __ATOMIC_RELAXED);
+	if (right)
+		return;
+	__atomic_fetch_add(&stack_check_counts.wrong, 1, __ATOMIC_RELAXED);
+	if (write(STDERR_FILENO, what, strlen(what)) < 0)
+		return;
+}
+
+/* Trail and memo against the walk that found the N return addresses B->ours. */
+static void check_remembered(struct buffer *b, const uint64_t *slot, uint64_t fp,
+			     size_t n, uint32_t flags)
+{
+	struct tr_memo_entry *e = tr_memo_at(&b->memo, (uintptr_t)slot, *slot);
+	const struct tr_mark *m;
+	uint32_t now = __atomic_load_n(&epoch, __ATOMIC_ACQUIRE);
+	if (b->thread != __builtin_thread_pointer())
+		tr_trail_start(&b->trail);
+	b->thread = __builtin_thread_pointer();
+	if (tr_memo_holds(e, now, slot, *slot, fp))
+		count_remembered(!flags && e->hash == hash_of(b->ours, n),
+				 "# a memo is wrong\n");
+	bool held = tr_trail_holds(&b->trail, now, slot, fp);
+	if (!held && !tr_trail_follow(&b->trail, now, slot, fp))
+		return;
+	m = tr_trail_top(&b->trail);
+	tr_trail_pcs(&b->trail, b->theirs);
+	count_remembered(n == m->depth && flags == m->flags &&
+				 !memcmp(b->theirs, b->ours, n * sizeof(*b->ours)) &&
+				 m->hash == hash_of(b->ours, n),
+			 "# a trail is wrong\n");
+	tr_memo_offer(e, &b->trail, 1);
+}
+
+void stack_check_forget(void)
+{
+	tr_unwind_forget();
+	__atomic_fetch_add(&epoch, 1, __ATOMIC_RELEASE);
+}
+
 void stack_check_at(const uint64_t *slot, uint64_t fp)
 {
 	struct buffer *b = buffer_take();
 	uint32_t flags = 0;
 	size_t ours = tr_unwind(slot, fp, b->ours, STACK_CHECK_ROOM, &flags);
+	check_remembered(b, slot, fp, ours, flags);
 	count(b, ours, walk_theirs(slot, b->theirs), flags);
 	stack_check_pcs = b->ours;
 	stack_check_n = ours;

@@ -2,7 +2,8 @@
 
 /*
  * Call stack_check() anywhere: it walks the stack from that call with
- * tr_unwind and with libunwind's unw_step, and counts whether they agree.
+ * tr_unwind, by what is remembered of the walks before, and with libunwind's
+ * unw_step, and counts whether they agree.
  */
 #ifndef STACKCHECK_H
 #define STACKCHECK_H
@@ -22,11 +23,16 @@ struct stack_check_counts {
 	uint64_t differ;  /* they differ otherwise */
 	uint64_t frames, deepest;
 	uint64_t guessed, cut; /* by tr_unwind's flags */
+	uint64_t remembered;   /* stacks that trails and memos knew, too */
+	uint64_t wrong;        /* and that were not those of tr_unwind */
 };
 extern struct stack_check_counts stack_check_counts;
 
 /* Walk and compare.  Preserves nothing but what every function preserves. */
 void stack_check(void);
+
+/* Code was unloaded. */
+void stack_check_forget(void);
 
 /* The last stack of this process (only useful without threads). */
 extern const uint64_t *stack_check_pcs;

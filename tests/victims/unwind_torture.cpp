@@ -27,8 +27,6 @@
 
 #include "tests/lib/stackcheck.h"
 
-extern "C" void tr_unwind_forget(void);
-
 #define NOINLINE __attribute__((noinline))
 #ifdef __clang__
 #define WITH_FRAME_POINTER
@@ -470,7 +468,7 @@ static int reload(const char *folder, int rounds)
 		last = p.base;
 		p.call(stack_check);
 		dlclose(p.handle);
-		tr_unwind_forget();
+		stack_check_forget();
 		unw_flush_cache(unw_local_addr_space, 0, 0);
 	}
 	return same_place;
@@ -484,7 +482,7 @@ static int resolve_lazily(const char *folder)
 	uint64_t before = stack_check_counts.stacks;
 	int right = p.chosen(20) == 21 && stack_check_counts.stacks > before;
 	dlclose(p.handle);
-	tr_unwind_forget();
+	stack_check_forget();
 	unw_flush_cache(unw_local_addr_space, 0, 0);
 	return right;
 }
@@ -506,7 +504,7 @@ static void generated(int rounds)
 	for (int i = 0; i < rounds; i++)
 		reinterpret_cast<void (*)(void (*)(void))>(page)(stack_check);
 	munmap(page, 4096);
-	tr_unwind_forget();
+	stack_check_forget();
 }
 
 /* ---- report */
@@ -532,13 +530,15 @@ static void result(const char *title, bool otherwise_fine, uint64_t inexact = 0,
 	d.inexact -= last.inexact;
 	d.cut -= last.cut;
 	d.guessed -= last.guessed;
+	d.remembered -= last.remembered;
+	d.wrong -= last.wrong;
 	bool good = otherwise_fine && d.stacks && !d.differ && d.inexact <= inexact &&
-		    d.guessed <= guessed;
+		    d.guessed <= guessed && !d.wrong;
 	printf("%sok %d - %s: %lu stacks, %lu frames; %lu differ, %lu are inexact and "
 	       "say so; "
-	       "%lu cut, %lu guessed\n",
+	       "%lu cut, %lu guessed; %lu remembered, %lu of them wrong\n",
 	       good ? "" : "not ", ++n_results, title, d.stacks, d.frames, d.differ,
-	       d.inexact, d.cut, d.guessed);
+	       d.inexact, d.cut, d.guessed, d.remembered, d.wrong);
 	fflush(stdout);
 	n_failed += !good;
 	last = now;

@@ -1,0 +1,372 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * Walking along the trail.  New frames are put down at the end of the arrays
+ * while the walk goes outwards, until it meets the trail or ends; then they are
+ * taken up again, outermost first, behind the part of the trail that holds.
+ */
+#include "src/tracker/trail.h"
+
+#include "src/wire.h"
+
+#define LIKELY(x)   __builtin_expect(!!(x), 1)
+#define UNLIKELY(x) __builtin_expect(!!(x), 0)
+
+#define NOWHERE (TR_BATCH - 1u) /* before the first read of all */
+
+/*
+ * Where it does not pay to remember stacks, since they cannot be remembered or
+ * differ too much each time, it is tried but now and then.
+ */
+#define FAILURES_IN_A_ROW 8u
+#define WALKS_TO_SKIP_MAX 512u
+#define FEW_FRAMES        6u /* to walk them costs less than to think about it */
+
+/* A walk in progress. */
+struct walk {
+	uint64_t addr, key, fp; /* the present frame; its key lies at addr */
+	uint64_t end;           /* of the readable memory around it */
+	uint32_t limit;         /* beyond this number the trail does not hold */
+	uint32_t fresh;         /* number of the last frame that was put down */
+	uint32_t base;          /* where the trail was met, or NOWHERE */
+	/*
+	 * Frames that look like those of the trail, and then their callers do not,
+	 * may be many; so it is looked for ever more rarely.
+	 */
+	uint32_t pause, blind;
+};
+
+enum pace {
+	PACE_ON,
+	PACE_MET,   /* the rest is on the trail */
+	PACE_ENDED, /* the last frame is the outermost */
+	PACE_NULL,  /* so it is, and its caller's address is a null */
+	PACE_LOST,  /* this walk cannot be remembered */
+};
+
+void tr_trail_start(struct tr_trail *t)
+{
+	/* Each is compared with itself. */
+	for (uint32_t i = 0; i < TR_BATCH; i++) {
+		t->reads[i].addr = (uintptr_t)&t->reads[i].value;
+		t->reads[i].value = 0;
+	}
+	t->top = NOWHERE;
+	t->failures = t->skip = t->skipped = 0;
+}
+
+static inline uint16_t *index_of(struct tr_trail *t, uint64_t addr)
+{
+	return &t->index[addr >> 4 & (TR_TRAIL_INDEX - 1)];
+}
+
+static inline bool is_special(uint32_t rule)
+{
+	return tr_rule_offset(rule) >= TR_RULE_SPECIAL;
+}
+
+/* Put the present frame down. */
+static inline bool put_down(struct tr_trail *t, struct walk *w, uint32_t rule)
+{
+	uint32_t at = --w->fresh;
+	if (UNLIKELY(at <= t->top))
+		return false;
+	t->reads[at] = (struct tr_read){w->addr, w->key};
+	t->marks[at].fp = w->fp;
+	t->marks[at].rule = (uint16_t)rule;
+	t->marks[at].flags = 0;
+	return true;
+}
+
+/* The frame of the trail that the present one is, or NOWHERE. */
+static inline uint32_t on_trail(struct tr_trail *t, struct walk *w)
+{
+	if (UNLIKELY(w->blind)) {
+		w->blind--;
+		return NOWHERE;
+	}
+	uint32_t at = *index_of(t, w->addr);
+	const struct tr_mark *m = &t->marks[at];
+	if (at > w->limit || t->reads[at].addr != w->addr ||
+	    t->reads[at].value != w->key || !m->depth || (m->needs_fp && m->fp != w->fp))
+		return NOWHERE;
+	return at;
+}
+
+/* Is there still no object where code from frame AT on had none? */
+static bool settled(const struct tr_trail *t, uint32_t at)
+{
+	for (; at != NOWHERE; at--)
+		if (t->marks[at].depth &&
+		    tr_rule_offset(t->marks[at].rule) == TR_RULE_NO_OBJECT &&
+		    tr_rows_renew(t->reads[at].value) != TR_RULE_NO_OBJECT)
+			return false;
+	return true;
+}
+
+/*
+ * The trail holds from frame AT to that whose caller was read at CHANGED: put
+ * these down and make the last one the present.  What fp was is read again,
+ * since the trail has no words for it where it did not matter.
+ */
+static bool keep_frames(struct tr_trail *t, struct walk *w, uint32_t at, uint32_t changed,
+			uint32_t *rule_ret)
+{
+	for (;;) {
+		uint32_t rule = *rule_ret = t->marks[at].rule;
+		if (!put_down(t, w, rule))
+			return false;
+		do
+			at--;
+		while (at > changed && !t->marks[at].depth);
+		if (at <= changed || is_special(rule))
+			break;
+		uint32_t slots = rule & TR_RULE_SLOT;
+		w->addr = t->reads[at].addr;
+		w->key = t->reads[at].value;
+		if (slots)
+			w->fp = tr_word_at(w->addr - 8 * slots);
+	}
+	w->limit = changed;
+	w->blind = w->pause;
+	w->pause = 2 * w->pause + 1;
+	return true;
+}
+
+static __attribute__((__noinline__)) enum pace step_special(struct tr_trail *t,
+							    struct walk *w, uint32_t rule)
+{
+	struct tr_frame f = {
+		.key = w->key, .sp = w->addr + 8, .fp = w->fp, .end = w->end};
+	enum tr_outcome outcome = tr_step_special(&f, rule);
+	if (outcome == TR_WALK_AGAIN) {
+		w->fresh++; /* with another rule */
+		return PACE_ON;
+	}
+	if (outcome == TR_WALK_COMPLETE)
+		return f.opaque ? PACE_LOST : PACE_ENDED;
+	if (outcome != TR_WALK_ON || f.opaque || !tr_may_be_code(f.key))
+		return PACE_LOST;
+	t->marks[w->fresh].flags = f.guessed ? HS_WIRE_STACK_GUESSED : 0;
+	w->key = f.key;
+	w->addr = f.sp - 8;
+	w->fp = f.fp;
+	w->end = f.end;
+	return PACE_ON;
+}
+
+/* Go from the present frame, which was put down, to its caller. */
+static inline enum pace step(struct tr_trail *t, struct walk *w, uint32_t rule)
+{
+	if (UNLIKELY(is_special(rule)))
+		return step_special(t, w, rule);
+	uint64_t sp = w->addr + 8, slots = rule & TR_RULE_SLOT;
+	uint64_t cfa = (rule & TR_RULE_FP ? w->fp : sp) + tr_rule_offset(rule);
+	if (UNLIKELY(cfa <= sp))
+		return PACE_LOST;
+	if (UNLIKELY(cfa > w->end)) {
+		w->end = tr_stretch_extend(sp - TR_BELOW_SP, cfa);
+		if (cfa > w->end)
+			return PACE_LOST;
+	}
+	if (slots)
+		w->fp = tr_word_at(cfa - 8 - 8 * slots);
+	w->addr = cfa - 8;
+	w->key = tr_word_at(w->addr);
+	if (LIKELY(tr_may_be_code(w->key)))
+		return PACE_ON;
+	return w->key ? PACE_LOST : PACE_NULL;
+}
+
+/* Walk until the trail is met or the stack ends. */
+static inline enum pace walk(struct tr_trail *t, struct walk *w)
+{
+	enum pace pace;
+	do {
+		uint32_t rule, at = on_trail(t, w);
+		if (at != NOWHERE) {
+			uint32_t changed = tr_reads_changed(t->reads, at - 1);
+			if (LIKELY(changed <= NOWHERE)) {
+				w->base = at;
+				return PACE_MET;
+			}
+			if (!keep_frames(t, w, at, changed, &rule))
+				return PACE_LOST;
+		} else {
+			rule = tr_rows_get(w->key);
+			if (!put_down(t, w, rule))
+				return PACE_LOST;
+		}
+		pace = step(t, w, rule);
+	} while (pace == PACE_ON);
+	return pace;
+}
+
+/* What finding the caller depends on: words, by their addresses, and fp itself. */
+struct needs {
+	uint64_t cfa_slot, fp_slot; /* or 0 */
+	bool fp;
+};
+
+/* As the step did it; the caller's return address lies at CALLER. */
+static bool special_needs(const struct tr_read *r, const struct tr_mark *m,
+			  uint64_t caller, struct needs *ret)
+{
+	struct tr_side side;
+	uint64_t sp = r->addr + 8, cfa = caller + 8;
+	switch ((enum tr_rule_code)tr_rule_offset(m->rule)) {
+	case TR_RULE_END:
+		return true;
+	case TR_RULE_DRAP:
+		*ret = (struct needs){m->fp - 8 * tr_rule_operand(m->rule), m->fp, true};
+		return true;
+	case TR_RULE_NO_CFI: /* guessed, or the outermost, at which nothing is read */
+	case TR_RULE_NO_OBJECT:
+		if (m->flags)
+			*ret = (struct needs){0, m->fp, true};
+		return true;
+	case TR_RULE_SIDE:
+		if (!tr_rows_side(r->value, &side))
+			return false;
+		if (side.cfa_deref)
+			ret->cfa_slot = (side.cfa_from_fp ? m->fp : sp) +
+					(uint64_t)side.cfa_offset;
+		if (side.fp_how != TR_SIDE_FP_SAME)
+			ret->fp_slot = (side.fp_how == TR_SIDE_FP_AT_CFA ? cfa : m->fp) +
+				       (uint64_t)side.fp_offset;
+		ret->fp = side.cfa_from_fp || side.fp_how == TR_SIDE_FP_AT_FP;
+		return true;
+	case TR_RULE_SIGNAL: /* those were opaque */
+	case TR_RULE_GENERAL:
+	case TR_RULE_NO_CODE:
+	default:
+		return false;
+	}
+}
+
+static inline void add_word(struct tr_trail *t, uint32_t at, uint64_t addr,
+			    uint64_t value)
+{
+	t->reads[at] = (struct tr_read){addr, value};
+	t->marks[at].depth = 0;
+	if (addr + 8 > t->high)
+		t->high = addr + 8;
+}
+
+/* Put the frames that were put down behind the read at number AT; W is where they end. */
+static bool take_up(struct tr_trail *t, const struct walk *w, uint32_t at, bool ends_null)
+{
+	/* The state further out: of what the trail keeps, or of no frame at all. */
+	struct tr_mark outer =
+		at == NOWHERE ? (struct tr_mark){.hash = TR_HASH_START} : t->marks[at];
+	uint64_t caller = w->addr, caller_fp = w->fp;
+	if (at == NOWHERE)
+		t->high = 0;
+	if (ends_null)
+		add_word(t, ++at, w->addr, 0);
+	for (uint32_t i = w->fresh; i < TR_TRAIL_READS; i++) {
+		struct tr_read r = t->reads[i];
+		struct tr_mark m = t->marks[i];
+		struct needs needs = {0};
+		if (UNLIKELY(at + 3 > i || outer.depth == TR_TRAIL_FRAMES))
+			return false;
+		if (UNLIKELY(is_special(m.rule))) {
+			if (!special_needs(&r, &m, caller, &needs))
+				return false;
+		} else {
+			uint64_t slots = m.rule & TR_RULE_SLOT;
+			needs.fp_slot = slots ? caller - 8 * slots : 0;
+			needs.fp = m.rule & TR_RULE_FP;
+		}
+		if (needs.cfa_slot)
+			add_word(t, ++at, needs.cfa_slot, caller + 8);
+		if (needs.fp_slot && outer.needs_fp)
+			add_word(t, ++at, needs.fp_slot, caller_fp);
+		outer.hash = tr_hash_mix(outer.hash, r.value);
+		outer.needs_fp = needs.fp || (!needs.fp_slot && outer.needs_fp);
+		outer.unsettled |= tr_rule_offset(m.rule) == TR_RULE_NO_OBJECT;
+		outer.flags |= m.flags;
+		outer.depth++;
+		outer.rule = m.rule;
+		outer.fp = m.fp;
+		outer.id = 0;
+		add_word(t, ++at, r.addr, r.value);
+		t->marks[at] = outer;
+		*index_of(t, r.addr) = (uint16_t)at;
+		caller = r.addr;
+		caller_fp = m.fp;
+	}
+	t->top = at;
+	return true;
+}
+
+static bool follow(struct tr_trail *t, const uint64_t *slot, uint64_t fp,
+		   bool *useful_ret)
+{
+	struct walk w = {.addr = (uintptr_t)slot,
+			 .key = *slot,
+			 .fp = fp,
+			 .limit = t->top,
+			 .fresh = TR_TRAIL_READS,
+			 .base = NOWHERE};
+	w.end = tr_stretch_end(w.addr + 8 - TR_BELOW_SP);
+	if (t->high > w.end)
+		w.limit = NOWHERE;
+	enum pace pace = walk(t, &w);
+	if (pace == PACE_LOST)
+		return false;
+	if (pace == PACE_MET && t->marks[w.base].unsettled && !settled(t, w.base)) {
+		t->top = NOWHERE;
+		return follow(t, slot, fp, useful_ret);
+	}
+	uint32_t n_fresh = TR_TRAIL_READS - w.fresh;
+	uint32_t n_kept = w.base == NOWHERE ? 0 : t->marks[w.base].depth;
+	if (!take_up(t, &w, w.base, pace == PACE_NULL)) {
+		t->top = NOWHERE;
+		return false;
+	}
+	*useful_ret = n_fresh <= n_kept + FEW_FRAMES;
+	return true;
+}
+
+/* Note whether the trail served, and if it has not for long, how long to do without. */
+static void learn(struct tr_trail *t, bool useful)
+{
+	if (LIKELY(useful)) {
+		t->failures = t->skipped = 0;
+		return;
+	}
+	if (++t->failures < FAILURES_IN_A_ROW)
+		return;
+	t->skipped = t->skipped ? t->skipped * 2 : FAILURES_IN_A_ROW;
+	if (t->skipped > WALKS_TO_SKIP_MAX)
+		t->skipped = WALKS_TO_SKIP_MAX;
+	t->skip = t->skipped;
+	t->failures = FAILURES_IN_A_ROW - 2;
+}
+
+bool tr_trail_follow(struct tr_trail *t, uint32_t epoch, const uint64_t *slot,
+		     uint64_t fp)
+{
+	bool useful = false;
+	if (t->skip) {
+		t->skip--;
+		return false;
+	}
+	if (t->epoch != epoch) {
+		t->epoch = epoch;
+		t->top = NOWHERE;
+	}
+	bool followed = follow(t, slot, fp, &useful);
+	learn(t, useful);
+	return followed;
+}
+
+void tr_trail_pcs(const struct tr_trail *t, uint64_t *pcs)
+{
+	for (uint32_t i = t->top, depth = t->marks[i].depth; depth; i--)
+		if (t->marks[i].depth) {
+			*pcs++ = t->reads[i].value;
+			depth--;
+		}
+}
