@@ -31,9 +31,9 @@ bool memray_read_node(struct memray *m)
 	if (!n->nodes.n)
 		(void)hs_array_add(&n->nodes);
 	/* Parents come first, so that no walk to the root is endless. */
-	hs_array_push(
-		&n->nodes,
-		((struct memray_node){ip, parent < n->nodes.n ? (uint32_t)parent : 0}));
+	const struct memray_node node = {
+		.ip = ip, .parent = parent < n->nodes.n ? (uint32_t)parent : 0};
+	hs_array_push(&n->nodes, node);
 	return true;
 }
 

@@ -214,8 +214,21 @@ START_TEST(a_cut_anywhere_leaves_what_is_before_it)
 }
 END_TEST
 
-HS_SUITE("memray", figures_are_those_that_memray_reports,
-	 python_stacks_have_functions_and_lines,
+START_TEST(a_native_frame_that_calls_itself_is_no_endless_walk)
+{
+	/* Version 9, native; node 1 has the parent 1; a malloc from it. */
+	uint8_t bytes[128] = "memray\0\x09\0\0\0\x01";
+	static const uint8_t body[] = {0x05, 2, 2, 0x12, 2, 2, 0, 0x10};
+	size_t n = 12 + 4 * 8 + 1 + 4 + 2 * 8 + 1; /* the other fields are 0 */
+	memcpy(bytes + n, body, sizeof(body));
+	bool complete;
+	ck_assert_int_eq(allocations_in(bytes, n + sizeof(body), &complete), 1);
+	ck_assert(complete);
+}
+END_TEST
+
+HS_SUITE("memray", a_native_frame_that_calls_itself_is_no_endless_walk,
+	 figures_are_those_that_memray_reports, python_stacks_have_functions_and_lines,
 	 frames_outside_the_tracked_region_are_left_out,
 	 parts_of_mappings_are_unmapped_and_replaced,
 	 what_has_no_end_mark_is_read_and_called_incomplete,
