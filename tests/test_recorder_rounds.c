@@ -461,8 +461,38 @@ START_TEST(a_full_file_is_folded_and_goes_on)
 	/* All that was full is in the checkpoint. */
 	ck_assert_uint_eq(fake_chunks(f, HS_WIRE_CHUNK_CLOSED), 0);
 	assert_truth(f, path);
+	/* What finds no place beside the next checkpoint is folded from its chunks. */
 	fake_work(f, 1, 1000, 3);
-	drain(t);
+	hs_error_free(rc_drain(t, &copied));
+	assert_done(round_of(t));
+	assert_truth(f, path);
+	rc_target_free(t);
+	end(f);
+}
+END_TEST
+
+START_TEST(a_log_that_only_allocates_leaves_room_for_its_checkpoints)
+{
+	struct fake *f = begin();
+	struct rc_target *t = open_target();
+	unsigned refused = 0;
+	t->store.max_size = 8u << 20;
+	for (uint64_t i = 0; i < 300000; i++) {
+		fake_malloc(f, 1, 0x10000000 + i * 4096,
+			    100 + (uint32_t)(i * 7919 % 4096));
+		if (i % 1000)
+			continue;
+		size_t copied = 0;
+		struct hs_error *err = rc_drain(t, &copied);
+		if (!err)
+			continue;
+		hs_error_free(err);
+		refused++;
+		ck_assert(rc_round_due(t, rc_clock_ns()));
+		assert_done(round_of(t));
+	}
+	ck_assert_uint_gt(refused, 0);
+	ck_assert_uint_le(fake_header(f)->end_page * HS_WIRE_PAGE, t->store.max_size);
 	assert_truth(f, path);
 	rc_target_free(t);
 	end(f);
@@ -546,5 +576,6 @@ HS_SUITE("recorder_rounds", an_image_holds_all_that_is_committed,
 	 a_child_that_is_killed_by_a_signal_loses_nothing,
 	 a_recorder_that_is_killed_within_a_round_loses_nothing,
 	 a_full_disk_within_a_checkpoint_loses_nothing, a_full_file_is_folded_and_goes_on,
+	 a_log_that_only_allocates_leaves_room_for_its_checkpoints,
 	 a_damaged_log_is_not_folded, a_round_is_due_when_the_log_is_long,
 	 what_checkpoints_left_becomes_a_final_capture)

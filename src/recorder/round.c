@@ -164,6 +164,7 @@ static void set_aside(struct rc_target *t)
 	rc_pages_deinit(&t->round.lent);
 	rc_pages_init(&t->round.lent, t->fd, t->header);
 	rc_pages_lend(&t->store.pages, &t->round.lent, pages + pages / 4);
+	t->store.set_aside = rc_pages_count(&t->round.lent);
 }
 
 struct hs_error *rc_round_finish(struct rc_target *t)

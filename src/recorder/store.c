@@ -45,11 +45,20 @@ static struct hs_error *write_error(int err)
 	return hs_error("cannot write to the capture: %s", strerror(err));
 }
 
-/* Pages of the file that records with TAG may use at most; 0: no bound. */
-static uint64_t limit_of(const struct rc_store *s, uint32_t tag)
+/*
+ * Would the next checkpoint find room if the log took PAGES more?  It may be as
+ * large as the last one and, where the program only allocates, two and a half
+ * times the log since: a block takes some 5 bytes there and 12 in a LIVE_SET.
+ */
+static bool leaves_room(const struct rc_store *s, uint64_t pages)
 {
-	uint64_t size = s->folds ? s->max_size - s->max_size / 4 : s->max_size;
-	return tag == HS_WIRE_PIECE ? size / HS_WIRE_PAGE : 0;
+	uint64_t max = s->max_size / HS_WIRE_PAGE;
+	uint64_t end = __atomic_load_n(&s->header->end_page, __ATOMIC_ACQUIRE);
+	uint64_t left =
+		rc_pages_count(&s->pages) + s->set_aside + (end < max ? max - end : 0);
+	uint64_t log = (s->folding_size + s->log_size) / HS_WIRE_PAGE + pages;
+	uint64_t last = rc_store_checkpoint_pages(s);
+	return left >= pages + last + last / 8 + HS_MIN(log * 5 / 2, max / 4);
 }
 
 static struct hs_error *write_head(struct rc_store *s, const struct rc_range *r)
@@ -73,8 +82,13 @@ static struct hs_error *open_section(struct rc_store *s, uint32_t tag, uint64_t 
 	if (s->max_size && most > share)
 		most = share;
 	struct rc_range r;
-	struct hs_error *err =
-		rc_pages_get(&s->pages, least, HS_MAX(most, least), limit_of(s, tag), &r);
+	bool bounded = s->max_size && tag == HS_WIRE_PIECE;
+	struct hs_error *err = NULL;
+	if (bounded && s->folds && !leaves_room(s, HS_MAX(most, least)))
+		err = hs_error("the capture has reached its bound (--max-disk)");
+	if (!err)
+		err = rc_pages_get(&s->pages, least, HS_MAX(most, least),
+				   bounded ? s->max_size / HS_WIRE_PAGE : 0, &r);
 	if (err) {
 		s->full = s->full || tag == HS_WIRE_PIECE;
 		return err;
@@ -141,6 +155,7 @@ void rc_store_rotate(struct rc_store *s)
 {
 	s->page = 0;
 	s->generation++;
+	s->folding_size = s->log_size;
 	s->log_size = 0;
 	s->full = false;
 }
@@ -198,6 +213,7 @@ static void collect_new(void *context, uint64_t page, const struct hs_wire_recor
 void rc_store_collect(struct rc_store *s, const struct rc_pages *lent, uint64_t from)
 {
 	uint64_t end = __atomic_load_n(&s->header->end_page, __ATOMIC_ACQUIRE);
+	s->folding_size = 0;
 	for (size_t i = 0; i < lent->free.n; i++) {
 		const struct rc_range *r = &lent->free.at[i];
 		rc_survey(s->fd, r->page, r->page + r->pages, collect_lent, s);

@@ -31,18 +31,20 @@ struct rc_store {
 	struct hs_wire_header *header; /* mapped */
 	struct rc_pages pages;
 	HS_ARRAY(struct rc_section)
-	sections;            /* that count, or did until the last commit */
-	uint32_t committed;  /* header.generation */
-	uint32_t generation; /* of sections that are begun now */
-	uint32_t number;     /* of the last one */
-	uint64_t page;       /* the section that is being filled, or 0 */
-	uint64_t size;       /* bytes in its pages */
-	uint32_t length;     /* payload bytes in use */
-	uint32_t next_pages; /* size of the next one */
-	uint64_t max_size;   /* PIECEs stop here, in bytes of the file; 0: no bound */
-	bool folds;          /* leave a quarter of that to checkpoints */
-	uint64_t log_size;   /* bytes appended in this generation */
-	bool full;           /* a PIECE of this generation found no room */
+	sections;              /* that count, or did until the last commit */
+	uint32_t committed;    /* header.generation */
+	uint32_t generation;   /* of sections that are begun now */
+	uint32_t number;       /* of the last one */
+	uint64_t page;         /* the section that is being filled, or 0 */
+	uint64_t size;         /* bytes in its pages */
+	uint32_t length;       /* payload bytes in use */
+	uint32_t next_pages;   /* size of the next one */
+	uint64_t max_size;     /* PIECEs stop here, in bytes of the file; 0: no bound */
+	bool folds;            /* leave room for checkpoints */
+	uint64_t set_aside;    /* free pages that only a checkpoint may take */
+	uint64_t log_size;     /* bytes appended in this generation */
+	uint64_t folding_size; /* ... in those of which a checkpoint is being made */
+	bool full;             /* a PIECE of this generation found no room */
 };
 
 void rc_store_init(struct rc_store *s, int fd, struct hs_wire_header *header);
