@@ -167,7 +167,8 @@ static void *take_often(void *unused)
 
 static void start_takers(pthread_t *threads)
 {
-	taken = refused = 0;
+	taken = 0;
+	refused = 0;
 	for (int i = 0; i < THREADS; i++)
 		ck_assert_int_eq(pthread_create(&threads[i], NULL, take_often, NULL), 0);
 }
