@@ -89,9 +89,10 @@ static void read_frames(struct reading *r)
 	while (hs_json_item(&r->json)) {
 		if (!hs_json_string(&r->json, &text))
 			return;
-		bool root = hs_span_is(text, "[root]");
-		hs_array_push(&r->frames,
-			      root ? (hs_frame){0} : hs_vgframe(&r->names, text));
+		hs_frame frame = {0};
+		if (!hs_span_is(text, "[root]"))
+			frame = hs_vgframe(&r->names, text);
+		hs_array_push(&r->frames, frame);
 	}
 	r->has_frames = !r->json.failed;
 }

@@ -189,12 +189,13 @@ static bool read_trace(struct hs_heaptrack *h, struct hs_span s)
 	bool good = hs_heaptrack_number(&s, &ip) && hs_heaptrack_number(&s, &parent);
 	const struct place *place = &in->places.at[known(ip, in->places.n)];
 	struct trace trace = {.stack = in->traces.at[known(parent, in->traces.n)].stack};
-	if (place->is_new)
+	if (place->is_new) {
 		trace.kind = place->kind;
-	else if (place->frame.i)
-		trace.stack = hs_build_stack(
-			h->b, place->is_start ? (hs_stack){0} : trace.stack,
-			place->frame);
+	} else if (place->frame.i) {
+		if (place->is_start)
+			trace.stack = (hs_stack){0};
+		trace.stack = hs_build_stack(h->b, trace.stack, place->frame);
+	}
 	hs_array_push(&in->traces, trace);
 	return good;
 }

@@ -201,7 +201,7 @@ while [ ! -e go ] && [ \$i -lt 2000 ]; do
 done
 exit 8
 EOF
-HEAPSNAP_REPORT=exit "$heapsnap" run -o k sh until.sh >out 2>err &
+HEAPSNAP_REPORT="exit" "$heapsnap" run -o k sh until.sh >out 2>err &
 pid=$!
 wait_for grep -q started out
 for p in /proc/[0-9]*; do

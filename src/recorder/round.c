@@ -30,7 +30,8 @@
 static void wait_longer(struct rc_round *r)
 {
 	r->not_before_ns =
-		rc_clock_ns() + (PATIENCE_NS << HS_MIN(r->failures++, MOST_DOUBLING));
+		rc_clock_ns() + (PATIENCE_NS << HS_MIN(r->failures, MOST_DOUBLING));
+	r->failures++;
 }
 
 static uint64_t threshold(const struct rc_target *t)

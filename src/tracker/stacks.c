@@ -79,11 +79,10 @@ static __attribute__((__noinline__)) uint32_t follow(struct tr_stream *s,
 						     const uint64_t *slot, uint64_t fp,
 						     struct tr_memo_entry *e)
 {
-	struct tr_trail *t = s->trail;
 	uintptr_t guard = s->guard;
 	if (TR_UNLIKELY(!s->memo))
 		tr_recall_grow(s);
-	t = s->trail;
+	struct tr_trail *t = s->trail;
 	uint32_t epoch = __atomic_load_n(&tr_epoch, __ATOMIC_ACQUIRE);
 	if (!t || !tr_trail_follow(t, epoch, slot, fp))
 		return walk(s, slot, fp, guard);

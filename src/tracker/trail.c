@@ -257,8 +257,9 @@ static inline void add_word(struct tr_trail *t, uint32_t at, uint64_t addr,
 static bool take_up(struct tr_trail *t, const struct walk *w, uint32_t at, bool ends_null)
 {
 	/* The state further out: of what the trail keeps, or of no frame at all. */
-	struct tr_mark outer =
-		at == NOWHERE ? (struct tr_mark){.hash = TR_HASH_START} : t->marks[at];
+	struct tr_mark outer = {.hash = TR_HASH_START};
+	if (at != NOWHERE)
+		outer = t->marks[at];
 	uint64_t caller = w->addr, caller_fp = w->fp;
 	if (at == NOWHERE)
 		t->high = 0;

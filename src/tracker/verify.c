@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 
 /* Our stacks against libunwind's, in a tracker that is never shipped. */
+/* Also where this file is looked at alone. */
+#ifndef HS_VERIFY_UNWIND
+#define HS_VERIFY_UNWIND
+#endif
 #include "src/tracker/verify.h"
 
 #include <dlfcn.h>
