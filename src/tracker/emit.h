@@ -61,6 +61,8 @@ static inline bool tr_commit(struct tr_stream *s, const uint8_t *at, uint8_t *p)
 
 static inline bool tr_stamp_due(struct tr_stream *s)
 {
+	if (s->tick == TR_ALWAYS_STAMP) /* for good */
+		return true;
 	uint32_t tick = __atomic_load_n(&tr_header->tick, __ATOMIC_ACQUIRE);
 	return TR_UNLIKELY(s->tick != tick) && tr_stamp_due_slow(s);
 }
