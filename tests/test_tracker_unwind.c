@@ -347,6 +347,31 @@ START_TEST(a_stack_that_was_unmapped_and_is_smaller_now_is_not_run_over)
 }
 END_TEST
 
+/* Stacks of two forms of frame, whose order changes, and any shape expected. */
+START_TEST(what_shape_was_expected_changes_nothing)
+{
+	uint64_t *s = stack_new(), random = 1, expected[100];
+	struct tr_shape shape = {0};
+	for (int round = 0; round < 3000; round++) {
+		size_t at = 100, n = 0;
+		for (; n < 10 + random % 80; random = random * 6364136223846793005u + 1) {
+			bool large = random >> (round % 40 + 20) & 1;
+			s[at] = expected[n++] = large ? RA(frame32) : RA(frame16);
+			at += large ? 4 : 2;
+		}
+		s[at] = expected[n++] = RA(outermost);
+		if (round % 7 == 0)
+			shape.rules[random >> 40 & (TR_SHAPE_FRAMES - 1)] =
+				(uint16_t)(random >> 32);
+		flags = 0;
+		ck_assert_uint_eq(tr_unwind_alike(s + 100, 0, &shape, pcs, ROOM, &flags),
+				  n);
+		ck_assert_mem_eq(pcs, expected, n * sizeof(*pcs));
+		ck_assert_uint_eq(flags, 0);
+	}
+}
+END_TEST
+
 START_TEST(errno_and_flags_of_the_caller_are_kept)
 {
 	uint64_t *s = stack_new();
@@ -404,6 +429,6 @@ HS_SUITE("tracker_unwind", frames_of_all_forms_are_walked_exactly,
 	 code_outside_of_objects_is_looked_at_anew_each_time,
 	 a_signal_leads_to_the_interrupted_instruction_on_another_stack,
 	 a_stack_that_was_unmapped_and_is_smaller_now_is_not_run_over,
-	 errno_and_flags_of_the_caller_are_kept,
+	 what_shape_was_expected_changes_nothing, errno_and_flags_of_the_caller_are_kept,
 	 modules_are_told_of_once_per_pc_and_again_after_forgetting,
 	 more_pcs_than_the_tables_hold_are_walked_all_the_same)

@@ -51,7 +51,7 @@ static uint32_t walk(struct tr_stream *s, const uint64_t *slot, uint64_t fp,
 	uint64_t *pcs = s->pcs;
 	if (TR_UNLIKELY(!pcs)) /* zeroed by a fork just now */
 		return 0;
-	size_t n = tr_unwind(slot, fp, pcs, TR_MAX_FRAMES, &flags);
+	size_t n = tr_unwind_alike(slot, fp, &s->shape, pcs, TR_MAX_FRAMES, &flags);
 	uint64_t hash = table_hash(hash_stack(pcs, n), epoch, flags);
 	uint32_t id = tr_intern_find(hash);
 	return TR_LIKELY(id) ? id : new_id(s, hash, flags, n, guard);
@@ -106,10 +106,11 @@ uint32_t tr_stack_id(struct tr_stream *s, const uint64_t *slot, uint64_t fp)
 		uint32_t id = tr_trail_top(t)->id;
 		return TR_LIKELY(id) ? id : trail_id(s, t);
 	}
-	if (memo) {
+	if (memo && t && !t->skip) {
 		e = tr_memo_at(memo, (uintptr_t)slot, *slot);
 		if (tr_memo_holds(e, epoch, slot, *slot, fp)) {
 			tr_verify_memo(e, slot, fp);
+			t->memo_held = true;
 			return e->id;
 		}
 	}

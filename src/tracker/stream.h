@@ -20,6 +20,7 @@
 #include <string.h>
 
 #include "src/tracker/sys.h"
+#include "src/tracker/unwind.h"
 #include "src/wire.h"
 
 #define TR_MAX_FRAMES 4096u /* deeper stacks are cut at the outer end and marked */
@@ -59,6 +60,7 @@ struct tr_stream {
 	uint64_t *last_pcs; /* the last stack that was written to the open chunk */
 	uint32_t n_last_pcs;
 	uint32_t last_epoch; /* in which those are meant */
+	struct tr_shape shape;
 };
 
 #define TR_ALWAYS_STAMP UINT32_MAX

@@ -16,11 +16,15 @@
 
 /*
  * Where it does not pay to remember stacks, since they cannot be remembered or
- * differ too much each time, it is tried but now and then.
+ * differ too much each time, it is tried but now and then.  It is weighed in
+ * frames: one that is kept saves about what a new one costs above a walk's.
  */
-#define FAILURES_IN_A_ROW 8u
+#define SAVINGS_MAX       64
+#define SAVED_BY_MEMO     32
+#define COST_OF_GIVING_UP 16
+#define FEW_FRAMES        3 /* to walk them costs less than to think about it */
+#define WALKS_TO_SKIP     8u
 #define WALKS_TO_SKIP_MAX 512u
-#define FEW_FRAMES        6u /* to walk them costs less than to think about it */
 
 /* A walk in progress. */
 struct walk {
@@ -52,7 +56,9 @@ void tr_trail_start(struct tr_trail *t)
 		t->reads[i].value = 0;
 	}
 	t->top = NOWHERE;
-	t->failures = t->skip = t->skipped = 0;
+	t->balance = SAVINGS_MAX;
+	t->skip = t->skipped = 0;
+	t->memo_held = false;
 }
 
 static inline uint16_t *index_of(struct tr_trail *t, uint64_t addr)
@@ -301,8 +307,9 @@ static bool take_up(struct tr_trail *t, const struct walk *w, uint32_t at, bool 
 	return true;
 }
 
+/* *SAVED_RET: by how many frames that was less work than a walk; negative: more. */
 static bool follow(struct tr_trail *t, const uint64_t *slot, uint64_t fp,
-		   bool *useful_ret)
+		   int32_t *saved_ret)
 {
 	struct walk w = {.addr = (uintptr_t)slot,
 			 .key = *slot,
@@ -318,7 +325,7 @@ static bool follow(struct tr_trail *t, const uint64_t *slot, uint64_t fp,
 		return false;
 	if (pace == PACE_MET && t->marks[w.base].unsettled && !settled(t, w.base)) {
 		t->top = NOWHERE;
-		return follow(t, slot, fp, useful_ret);
+		return follow(t, slot, fp, saved_ret);
 	}
 	uint32_t n_fresh = TR_TRAIL_READS - w.fresh;
 	uint32_t n_kept = w.base == NOWHERE ? 0 : t->marks[w.base].depth;
@@ -326,40 +333,48 @@ static bool follow(struct tr_trail *t, const uint64_t *slot, uint64_t fp,
 		t->top = NOWHERE;
 		return false;
 	}
-	*useful_ret = n_fresh <= n_kept + FEW_FRAMES;
+	*saved_ret = (int32_t)n_kept + FEW_FRAMES - (int32_t)n_fresh;
 	return true;
 }
 
-/* Note whether the trail served, and if it has not for long, how long to do without. */
-static void learn(struct tr_trail *t, bool useful)
+/* Note what the trail saved, and if it only costs, how long to do without. */
+static void learn(struct tr_trail *t, int32_t saved)
 {
-	if (LIKELY(useful)) {
-		t->failures = t->skipped = 0;
-		return;
+	if (t->memo_held)
+		saved += SAVED_BY_MEMO;
+	t->memo_held = false;
+	t->balance += saved;
+	if (LIKELY(t->balance >= SAVINGS_MAX)) {
+		t->balance = SAVINGS_MAX;
+		t->skipped = 0;
 	}
-	if (++t->failures < FAILURES_IN_A_ROW)
+	if (LIKELY(t->balance >= 0))
 		return;
-	t->skipped = t->skipped ? t->skipped * 2 : FAILURES_IN_A_ROW;
+	t->balance = 0;
+	t->skipped = t->skipped ? t->skipped * 2 : WALKS_TO_SKIP;
 	if (t->skipped > WALKS_TO_SKIP_MAX)
 		t->skipped = WALKS_TO_SKIP_MAX;
 	t->skip = t->skipped;
-	t->failures = FAILURES_IN_A_ROW - 2;
 }
 
 bool tr_trail_follow(struct tr_trail *t, uint32_t epoch, const uint64_t *slot,
 		     uint64_t fp)
 {
-	bool useful = false;
+	int32_t saved = -COST_OF_GIVING_UP;
 	if (t->skip) {
 		t->skip--;
+		t->top = NOWHERE; /* too old to hold, or to be followed */
 		return false;
 	}
 	if (t->epoch != epoch) {
 		t->epoch = epoch;
 		t->top = NOWHERE;
 	}
-	bool followed = follow(t, slot, fp, &useful);
-	learn(t, useful);
+	/* Nothing is saved by the first stack of all. */
+	bool begins = t->top == NOWHERE;
+	bool followed = follow(t, slot, fp, &saved);
+	if (!begins || !followed)
+		learn(t, saved);
 	return followed;
 }
 

@@ -68,9 +68,10 @@ struct tr_trail {
 	uint32_t top; /* the innermost frame; TR_BATCH - 1: none */
 	uint32_t epoch;
 	uint64_t high; /* end of the highest word */
-	/* Walks in a row that it was no use for; walks that it is not tried for now, of.
-	 */
-	uint32_t failures, skip, skipped;
+	/* What it saved of late, in frames; walks that it is not tried for now, of. */
+	int32_t balance;
+	uint32_t skip, skipped;
+	bool memo_held;                 /* since the last attempt to follow the trail */
 	uint16_t index[TR_TRAIL_INDEX]; /* of a frame, by the place of its address */
 	/* Outermost first.  Behind the top, room for a walk's new frames. */
 	struct tr_read reads[TR_TRAIL_READS];
@@ -100,8 +101,9 @@ void tr_trail_pcs(const struct tr_trail *t, uint64_t *pcs);
 /* One multiplication per frame, as in wyhash: folds the 128-bit product. */
 static inline uint64_t tr_hash_mix(uint64_t h, uint64_t v)
 {
-	unsigned __int128 m =
-		(unsigned __int128)(h ^ v ^ 0x9e3779b97f4a7c15u) * 0xd6e8feb86659fd93u;
+	v ^= 0x9e3779b97f4a7c15u;
+	__asm__("" : "+r"(v)); /* before H is known: H's way is the long one */
+	unsigned __int128 m = (unsigned __int128)(h ^ v) * 0xd6e8feb86659fd93u;
 	return (uint64_t)m ^ (uint64_t)(m >> 64);
 }
 

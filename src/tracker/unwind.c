@@ -91,18 +91,45 @@ static size_t finish(const uint64_t *slot, struct tr_frame *f, enum tr_outcome o
 	return n;
 }
 
+/*
+ * RULE, that of frame number N; ALIKE as long as all have had the rules of SHAPE.
+ * Where it was expected, what is returned was known before RULE: a processor that
+ * predicts the branch goes on to the next frames while their words and rules are
+ * still on the way from memory, which are else fetched one after the other.
+ */
+static inline uint32_t expect(struct tr_shape *shape, size_t n, bool *alike,
+			      uint32_t rule)
+{
+	uint16_t *at = &shape->rules[n % TR_SHAPE_FRAMES];
+	uint32_t expected = __atomic_load_n(at, __ATOMIC_RELAXED);
+	if (LIKELY(*alike)) {
+		if (LIKELY(rule == expected)) {
+			/* The compiler shall not take the one for the other. */
+			__asm__("" : "+r"(expected));
+			return expected;
+		}
+		*alike = false;
+	}
+	__atomic_store_n(at, (uint16_t)rule, __ATOMIC_RELAXED);
+	return rule;
+}
+
 static inline __attribute__((__always_inline__)) size_t walk(const uint64_t *slot,
-							     uint64_t fp, uint64_t *pcs,
-							     size_t room, uint32_t *flags)
+							     uint64_t fp,
+							     struct tr_shape *shape,
+							     uint64_t *pcs, size_t room,
+							     uint32_t *flags)
 {
 	struct tr_frame f = {0};
 	uint64_t key = *slot, sp = (uintptr_t)(slot + 1),
 		 end = tr_stretch_end(sp - TR_BELOW_SP);
 	enum tr_outcome outcome = TR_WALK_CUT;
+	bool alike = true;
 	size_t n = 1;
 	pcs[0] = key;
 	for (;;) {
-		uint32_t rule = tr_rows_get(key), offset = tr_rule_offset(rule);
+		uint32_t rule = expect(shape, n, &alike, tr_rows_get(key));
+		uint32_t offset = tr_rule_offset(rule);
 		if (LIKELY(offset < TR_RULE_SPECIAL)) {
 			uint64_t cfa = (rule & TR_RULE_FP ? fp : sp) + offset;
 			uint64_t slots = rule & TR_RULE_SLOT;
@@ -144,18 +171,25 @@ static inline __attribute__((__always_inline__)) size_t walk(const uint64_t *slo
 	return finish(slot, &f, outcome, pcs, n, room, flags);
 }
 
-size_t tr_unwind(const uint64_t *slot, uint64_t fp, uint64_t *pcs, size_t room,
-		 uint32_t *flags_ret)
+size_t tr_unwind_alike(const uint64_t *slot, uint64_t fp, struct tr_shape *shape,
+		       uint64_t *pcs, size_t room, uint32_t *flags_ret)
 {
 	uint32_t flags;
 	if (room == 0)
 		return 0;
-	size_t n = walk(slot, fp, pcs, room, &flags);
+	size_t n = walk(slot, fp, shape, pcs, room, &flags);
 	*flags_ret |= flags;
 #ifdef HS_VERIFY_UNWIND
 	tr_verify_unwind(slot, pcs, n, flags);
 #endif
 	return n;
+}
+
+size_t tr_unwind(const uint64_t *slot, uint64_t fp, uint64_t *pcs, size_t room,
+		 uint32_t *flags_ret)
+{
+	struct tr_shape shape = {0};
+	return tr_unwind_alike(slot, fp, &shape, pcs, room, flags_ret);
 }
 
 void tr_unwind_forget(void)

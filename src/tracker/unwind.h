@@ -28,6 +28,20 @@ struct dl_find_object;
 size_t tr_unwind(const uint64_t *slot, uint64_t fp, uint64_t *pcs, size_t room,
 		 uint32_t *flags_ret);
 
+#define TR_SHAPE_FRAMES 64u
+
+/* How the innermost frames of a walk led to their callers.  Zeroed: nothing known. */
+struct tr_shape {
+	uint16_t rules[TR_SHAPE_FRAMES];
+};
+
+/*
+ * The same, faster where the stack is built like the last one that was walked with
+ * SHAPE, whatever that was: SHAPE changes no result, and anybody may write to it.
+ */
+size_t tr_unwind_alike(const uint64_t *slot, uint64_t fp, struct tr_shape *shape,
+		       uint64_t *pcs, size_t room, uint32_t *flags_ret);
+
 /*
  * Forget all cached rows, since code was unloaded (call after the dlclose) or
  * the process forked.  May run while other threads unwind.
