@@ -33,6 +33,8 @@ const struct hs_format *hs_format_guess(const uint8_t *data, size_t size,
 	int best_score = 0;
 	size_t seen = HS_MIN(size, (size_t)HS_PROBE_SIZE);
 	*match_ret = HS_MATCH_NO;
+	if (!seen)
+		return NULL; /* probes need not care */
 	for (const struct hs_format *const *f = hs_formats; *f; f++) {
 		enum hs_match match = (*f)->probe ? (*f)->probe(data, seen) : HS_MATCH_NO;
 		int score = match ? (int)match * 2 + has_suffix_of(*f, name) : 0;
