@@ -22,6 +22,39 @@ static void forget_encoding(struct tr_stream *s, uint64_t base_stamp)
 	s->n_last_pcs = 0;
 }
 
+static uint32_t ring_size(const struct tr_stream *s)
+{
+	return s->many ? TR_MANY_CHUNKS : TR_FEW_CHUNKS;
+}
+
+/* Place number I of the ring, counted from the oldest chunk. */
+static struct hs_wire_chunk **ring_at(struct tr_stream *s, uint32_t i)
+{
+	i = (s->first_chunk + i) % ring_size(s);
+	return s->many ? &s->many[i] : &s->few[i];
+}
+
+static void drop_oldest(struct tr_stream *s)
+{
+	s->first_chunk = (s->first_chunk + 1) % ring_size(s);
+	s->n_chunks--;
+}
+
+/* False: no memory, or it is large already. */
+static bool grow_ring(struct tr_stream *s)
+{
+	struct hs_wire_chunk **many =
+		s->many ? NULL
+			: sys_map_memory(TR_MANY_CHUNKS * sizeof(*many), false, NULL);
+	if (!many)
+		return false;
+	for (uint32_t i = 0; i < s->n_chunks; i++)
+		many[i] = *ring_at(s, i);
+	s->first_chunk = 0;
+	s->many = many;
+	return true;
+}
+
 void tr_chunk_close(struct tr_stream *s)
 {
 	struct hs_wire_chunk *c = s->chunk;
@@ -32,11 +65,10 @@ void tr_chunk_close(struct tr_stream *s)
 	s->pos = s->limit = NULL;
 	/* When nobody takes chunks away the ring is full of old ones: forget the oldest.
 	 */
-	if (s->n_chunks == TR_CHUNKS) {
-		s->first_chunk = (s->first_chunk + 1) % TR_CHUNKS;
-		s->n_chunks--;
-	}
-	s->chunks[(s->first_chunk + s->n_chunks++) % TR_CHUNKS] = c;
+	if (s->n_chunks == ring_size(s) && !(tr_capture_drained() && grow_ring(s)))
+		drop_oldest(s);
+	*ring_at(s, s->n_chunks) = c;
+	s->n_chunks++;
 }
 
 static size_t capacity(const struct hs_wire_chunk *c)
@@ -48,11 +80,10 @@ static size_t capacity(const struct hs_wire_chunk *c)
 static struct hs_wire_chunk *take_drained(struct tr_stream *s, size_t size)
 {
 	while (s->n_chunks) {
-		struct hs_wire_chunk *c = s->chunks[s->first_chunk];
+		struct hs_wire_chunk *c = *ring_at(s, 0);
 		if (__atomic_load_n(&c->state, __ATOMIC_ACQUIRE) != HS_WIRE_CHUNK_FREE)
 			return NULL;
-		s->first_chunk = (s->first_chunk + 1) % TR_CHUNKS;
-		s->n_chunks--;
+		drop_oldest(s);
 		/* A busy thread leaves its small first chunks behind. */
 		if (c->section.pages >= CHUNK_PAGES && capacity(c) >= size)
 			return c;

@@ -24,7 +24,12 @@
 #include "src/wire.h"
 
 #define TR_MAX_FRAMES 4096u /* deeper stacks are cut at the outer end and marked */
-#define TR_CHUNKS     64u   /* chunks that a stream hopes to use again */
+/*
+ * Chunks that a stream hopes to use again: few, or many (64 MiB) as soon as the
+ * recorder lags.  What is forgotten stays in the file for nothing.
+ */
+#define TR_FEW_CHUNKS  64u
+#define TR_MANY_CHUNKS 1024u
 
 struct tr_stream {
 	/* Hot: one cache line and a half. */
@@ -51,7 +56,8 @@ struct tr_stream {
 	uint32_t sequence;   /* of the next chunk */
 	uint32_t lost_since; /* events lost since the last attempt to get a chunk */
 	uint32_t n_chunks, first_chunk;
-	struct hs_wire_chunk *chunks[TR_CHUNKS]; /* closed ones, oldest first, a ring */
+	struct hs_wire_chunk **many;              /* TR_MANY_CHUNKS; NULL: `few` serve */
+	struct hs_wire_chunk *few[TR_FEW_CHUNKS]; /* closed ones, oldest first, a ring */
 	struct tr_stream *nested;
 	struct tr_stream *next_dead;
 	char name[16];
