@@ -60,8 +60,8 @@ struct hs_format {
 	const char *const *suffixes;
 
 	/*
-	 * Say whether DATA, SIZE > 0 bytes, may be the beginning of a file of this format.
-	 * Must not fail, allocate or log.  Required if read or image is set.
+	 * Say whether DATA, SIZE > 0 bytes, may be the beginning of a file of this
+	 * format.  Must not fail, allocate or log.  Required if read or image is set.
 	 */
 	enum hs_match (*probe)(const uint8_t *data, size_t size);
 
