@@ -2,8 +2,8 @@
 
 /*
  * Folding: events in, counters per site and the set of live blocks out.  Used
- * by the builder for every source of events, and by the recorder when it
- * replaces the log of a finished process.  Knows nothing of names or files:
+ * by the builder for every source of events, and through src/folding.h wherever
+ * a capture's log is folded.  Knows nothing of names or files:
  * stacks and threads are numbers, times are whatever the caller counts in.
  */
 #ifndef HS_FOLD_H

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * Folded records: what replaces the log of a finished process.  Encoding and
- * decoding of the payloads of SEGMENT, LIVE_SET and PEAK, whose bytes are
- * specified in doc/capture-format.md.
+ * Folded records: what replaces a log, in a checkpoint and in a final capture.  Encoding
+ * and decoding of the payloads of SEGMENT, LIVE_SET and PEAK, whose bytes are specified
+ * in doc/capture-format.md.
  *
  *      struct hs_segments *cutter = hs_segments_new();
  *      feed the fold up to a snapshot

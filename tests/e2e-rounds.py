@@ -30,6 +30,7 @@ class Load:
 
 CHURN = Load(1300000, "churn", "-")
 STEADY = Load(600000, "steady", "4", "5000")
+SINGLE = Load(600000, "steady", "1", "5000")
 LARGE = Load(500000, "steady", "1", "386000")  # 100 MiB
 
 
@@ -234,6 +235,38 @@ def stopped_recorder_costs_events(work):
         assert os.path.getsize(victim.path()) <= BOUND
 
 
+def chunk_states(path):
+    """1 open, 2 closed, 3 free; along the list of all chunks."""
+    states = []
+    with open(path, "rb") as f:
+        page, = struct.unpack_from("<Q", f.read(184), 128)
+        while page:
+            f.seek(page * 4096)
+            chunk = f.read(48)
+            states.append(struct.unpack_from("<I", chunk, 16)[0])
+            page, = struct.unpack_from("<Q", chunk, 40)
+    return states
+
+
+def late_recorder_wastes_no_chunks(work):
+    """What the recorder was late with is used again, however much it was."""
+    counts = []
+    with Paced(SINGLE, f"{work}/late") as victim:
+        victim.measure_cost()
+        recorder = wait_for(lambda: victim.header().recorder, "the recorder")
+        for _ in range(2):
+            os.kill(recorder, signal.SIGSTOP)
+            try:
+                victim.do(SINGLE.step)
+                counts.append(len(chunk_states(victim.path())))
+            finally:
+                os.kill(recorder, signal.SIGCONT)
+            wait_for(lambda: 2 not in chunk_states(victim.path()), "the recorder to catch up")
+        victim.end()
+        victim.assert_exact()
+    assert counts[0] > 100 and counts[1] <= counts[0] + 10, counts
+
+
 def killed_program_is_exact(work):
     with Paced(STEADY, f"{work}/killed") as victim:
         victim.measure_cost()
@@ -272,6 +305,8 @@ def main():
     tap.run("recorders are killed, others go on", others_go_on, work)
     tap.run("a recorder that is stopped costs events, which are counted",
             stopped_recorder_costs_events, work)
+    tap.run("chunks that a recorder was late with are used again",
+            late_recorder_wastes_no_chunks, work)
     tap.run("a program that is killed between checkpoints has its truth",
             killed_program_is_exact, work)
     tap.run("the bound on disk holds", bound_holds, work)

@@ -2,8 +2,9 @@
 
 /*
  * A capture's contents, from the form in which they grew to the form in which
- * they stay.  The log is either kept, piece by piece, or folded: a SEGMENT
- * between two snapshots, the blocks alive at the end, the highest point.
+ * they stay, or into a checkpoint from which they go on.  The log is either kept,
+ * piece by piece, or folded: a SEGMENT between two snapshots, the blocks alive at
+ * the end, the highest point.
  */
 #include "src/recorder/rewrite.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 
-/* The contents of a final capture. */
+/* The contents of a final capture, and of a checkpoint. */
 #ifndef RC_REWRITE_H
 #define RC_REWRITE_H
 

@@ -67,9 +67,9 @@ struct tr_mark {
 struct tr_trail {
 	uint32_t top; /* the innermost frame; TR_BATCH - 1: none */
 	uint32_t epoch;
-	uint64_t high; /* end of the highest word */
-	/* What it saved of late, in frames; walks that it is not tried for now, of. */
-	int32_t balance;
+	uint64_t high;   /* end of the highest word */
+	int32_t balance; /* frames that remembering has saved lately, less its cost */
+	/* While it does not pay: walks until the next attempt; of the last such pause. */
 	uint32_t skip, skipped;
 	bool memo_held;                 /* since the last attempt to follow the trail */
 	uint16_t index[TR_TRAIL_INDEX]; /* of a frame, by the place of its address */
