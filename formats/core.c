@@ -156,6 +156,20 @@ static void warn_of_loss(struct core *c, uint64_t n_headers_cut)
 	image->complete = !image->warnings.n;
 }
 
+/* gcore and heapsnap leave holes where nothing was ever written. */
+static bool next_data(void *context, const struct hs_mapping *m, uint64_t from,
+		      uint64_t to, struct hs_image_extent *ret)
+{
+	const struct hs_file *file = context;
+	uint64_t offset = (uint64_t)(m->bytes - file->data), start, end;
+	if (!hs_file_next_data(file, offset + (from - m->start), offset + (to - m->start),
+			       &start, &end))
+		return false;
+	*ret = (struct hs_image_extent){m->start + (start - offset),
+					m->start + (end - offset)};
+	return true;
+}
+
 static void core_release(void *owner)
 {
 	hs_file_close(owner);
@@ -184,6 +198,8 @@ static struct hs_error *core_image(struct hs_file *file, struct hs_image **ret)
 	*kept = *file;
 	*file = (struct hs_file){0};
 	hs_image_own(c.image, core_release, kept);
+	c.image->source =
+		(struct hs_image_source){.next_data = next_data, .context = kept};
 	*ret = c.image;
 	return NULL;
 }

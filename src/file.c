@@ -166,6 +166,8 @@ struct hs_error *hs_file_open(const char *path, uint64_t max_unpacked,
 		return err;
 	struct hs_file mapped;
 	err = map_file(path, fd, size, &mapped);
+	if (!err)
+		hs_file_keep_sparse(&mapped, fd);
 	close(fd);
 	if (err)
 		return err;
@@ -179,10 +181,41 @@ struct hs_error *hs_file_open(const char *path, uint64_t max_unpacked,
 	return hs_error_in(err, "%s", path);
 }
 
+void hs_file_keep_sparse(struct hs_file *file, int fd)
+{
+	struct stat st;
+	if (fstat(fd, &st) < 0 || st.st_blocks >= (st.st_size + 511) / 512)
+		return;
+	file->fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	file->sparse = file->fd >= 0;
+}
+
+bool hs_file_next_data(const struct hs_file *file, uint64_t from, uint64_t to,
+		       uint64_t *start_ret, uint64_t *end_ret)
+{
+	to = HS_MIN(to, (uint64_t)file->size);
+	if (from >= to)
+		return false;
+	*start_ret = from;
+	*end_ret = to;
+	if (!file->sparse)
+		return true;
+	off_t data = lseek(file->fd, (off_t)from, SEEK_DATA);
+	if (data < 0) /* ENXIO: nothing but a hole from there on */
+		return errno != ENXIO;
+	off_t hole = lseek(file->fd, data, SEEK_HOLE);
+	*start_ret = (uint64_t)data;
+	if (hole > data)
+		*end_ret = HS_MIN(to, (uint64_t)hole);
+	return *start_ret < *end_ret;
+}
+
 void hs_file_close(struct hs_file *file)
 {
 	if (file->map)
 		munmap(file->map, file->map_size);
 	free(file->heap);
+	if (file->sparse)
+		close(file->fd);
 	*file = (struct hs_file){0};
 }

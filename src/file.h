@@ -16,7 +16,9 @@ struct hs_file {
 	bool truncated; /* the compressed stream ended early; data is its prefix */
 	void *map;      /* what to unmap, or NULL */
 	size_t map_size;
-	void *heap; /* what to free, or NULL */
+	void *heap;  /* what to free, or NULL */
+	bool sparse; /* has holes, and `fd` is open to tell where */
+	int fd;
 };
 
 /*
@@ -39,5 +41,15 @@ HS_MUST_USE struct hs_error *hs_file_open_plain(const char *path, int *fd_ret,
 HS_MUST_USE struct hs_error *hs_file_unpack(const void *data, size_t size,
 					    uint64_t max_unpacked, struct hs_file *ret);
 void hs_file_close(struct hs_file *file);
+
+/*
+ * The next part of [FROM, TO) of the file that is no hole; false if there is none.
+ * Of a file that is not sparse, or does not tell, it is all.
+ */
+bool hs_file_next_data(const struct hs_file *file, uint64_t from, uint64_t to,
+		       uint64_t *start_ret, uint64_t *end_ret);
+
+/* Keep a copy of FD in FILE, which maps it, if it is worth while: if it has holes. */
+void hs_file_keep_sparse(struct hs_file *file, int fd);
 
 #endif /* HS_FILE_H */

@@ -97,6 +97,20 @@ static const void *find(const void *table, size_t n, size_t size, uint64_t addr)
 							    : NULL;
 }
 
+/* The first mapping that ends above ADDR, or the end of all. */
+static const struct hs_mapping *find_after(const struct hs_image *image, uint64_t addr)
+{
+	size_t low = 0, high = image->mappings.n;
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+		if (image->mappings.at[middle].end <= addr)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return image->mappings.at + low;
+}
+
 /* Sort the rows; returns how many are left without those that overlap. */
 static size_t sort_rows(void *table, size_t n, size_t size)
 {
@@ -134,6 +148,11 @@ const struct hs_image_module *hs_image_module(const struct hs_image *image, uint
 {
 	return find(image->modules.at, image->modules.n, sizeof(*image->modules.at),
 		    addr);
+}
+
+const struct hs_file_range *hs_image_file(const struct hs_image *image, uint64_t addr)
+{
+	return find(image->files.at, image->files.n, sizeof(*image->files.at), addr);
 }
 
 uint64_t hs_image_auxv(const struct hs_image *image, uint64_t type)
@@ -223,6 +242,53 @@ bool hs_image_read_all(const struct hs_image *image, uint64_t addr, void *buffer
 		       size_t size)
 {
 	return hs_image_read(image, addr, buffer, size) == size;
+}
+
+const uint8_t *hs_image_bytes(const struct hs_image *image, uint64_t addr,
+			      uint64_t *n_ret)
+{
+	const struct hs_mapping *m = hs_image_mapping(image, addr);
+	if (!m || !m->bytes || addr - m->start >= m->n_bytes)
+		return NULL;
+	*n_ret = m->n_bytes - (addr - m->start);
+	return m->bytes + (addr - m->start);
+}
+
+void hs_image_read_many(const struct hs_image *image, struct hs_image_piece *pieces,
+			size_t n)
+{
+	if (image->source.read_many) {
+		image->source.read_many(image->source.context, pieces, n);
+		return;
+	}
+	for (size_t i = 0; i < n; i++)
+		pieces[i].n = hs_image_read(image, pieces[i].addr, pieces[i].buffer,
+					    pieces[i].size);
+}
+
+/* How far M's memory reaches, as far as it is here. */
+static uint64_t readable_end(const struct hs_image *image, const struct hs_mapping *m)
+{
+	return image->source.read ? m->end : m->start + m->n_bytes;
+}
+
+bool hs_image_next_data(const struct hs_image *image, uint64_t from, uint64_t to,
+			struct hs_image_extent *ret)
+{
+	const struct hs_mapping *m = find_after(image, from);
+	const struct hs_mapping *end = image->mappings.at + image->mappings.n;
+	for (; m < end && m->start < to; m++) {
+		struct hs_image_extent e = {HS_MAX(from, m->start),
+					    HS_MIN(to, readable_end(image, m))};
+		if (e.start >= e.end)
+			continue;
+		*ret = e;
+		if (!image->source.next_data ||
+		    image->source.next_data(image->source.context, m, e.start, e.end,
+					    ret))
+			return true;
+	}
+	return false;
 }
 
 bool hs_image_word(const struct hs_image *image, uint64_t addr, uint64_t *ret)

@@ -70,10 +70,29 @@ struct hs_image_auxv {
 	uint64_t type, value;
 };
 
+/* One of several reads. */
+struct hs_image_piece {
+	uint64_t addr;
+	void *buffer;
+	size_t size;
+	size_t n; /* how many bytes were read, from the first on */
+};
+
+struct hs_image_extent {
+	uint64_t start, end;
+};
+
 /* Where memory comes from that no mapping holds as bytes; for live processes. */
 struct hs_image_source {
 	/* Read up to SIZE bytes at ADDR; returns how many could be read. */
 	size_t (*read)(void *context, uint64_t addr, void *buffer, size_t size);
+
+	/* As hs_image_read_many(); NULL: one by one. */
+	void (*read_many)(void *context, struct hs_image_piece *pieces, size_t n);
+
+	/* As hs_image_next_data() within one mapping; NULL: all of it is data. */
+	bool (*next_data)(void *context, const struct hs_mapping *mapping, uint64_t from,
+			  uint64_t to, struct hs_image_extent *ret);
 	void (*close)(void *context);
 	void *context;
 };
@@ -125,6 +144,26 @@ bool hs_image_read_all(const struct hs_image *image, uint64_t addr, void *buffer
 		       size_t size);
 bool hs_image_word(const struct hs_image *image, uint64_t addr, uint64_t *ret);
 
+/*
+ * The bytes at ADDR where they lie in a mapped core, and how many there are; NULL
+ * where the core has none, or the process lives: then hs_image_read() copies.
+ */
+const uint8_t *hs_image_bytes(const struct hs_image *image, uint64_t addr,
+			      uint64_t *n_ret);
+
+/* Many reads at once: of a living process they are a few system calls. */
+void hs_image_read_many(const struct hs_image *image, struct hs_image_piece *pieces,
+			size_t n);
+
+/*
+ * The next range in [FROM, TO), within one mapping, that can be read and may be
+ * anything but zero.  What lies between is zero or not there: holes in the file
+ * of a core, pages that a living process never touched.  So reservations of any
+ * size cost nothing.  Pages that stand for those which a core lacks do not count.
+ */
+bool hs_image_next_data(const struct hs_image *image, uint64_t from, uint64_t to,
+			struct hs_image_extent *ret);
+
 /* A NUL-terminated text of at most MAX bytes in IMAGE's arena; "" if unreadable. */
 const char *hs_image_text(const struct hs_image *image, uint64_t addr, size_t max);
 
@@ -132,6 +171,7 @@ const char *hs_image_text(const struct hs_image *image, uint64_t addr, size_t ma
 const struct hs_mapping *hs_image_mapping(const struct hs_image *image, uint64_t addr);
 const struct hs_image_module *hs_image_module(const struct hs_image *image,
 					      uint64_t addr);
+const struct hs_file_range *hs_image_file(const struct hs_image *image, uint64_t addr);
 
 /* The value of an entry of the auxiliary vector (<elf.h>, AT_*), or 0. */
 uint64_t hs_image_auxv(const struct hs_image *image, uint64_t type);

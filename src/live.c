@@ -20,9 +20,12 @@
 #include "src/cursor.h"
 #include "src/image.h"
 #include "src/modules.h"
+#include "src/pagemap.h"
 #include "src/stopper.h"
+#include "src/vmas.h"
 
 #define RED_ZONE   128u                /* below the stack pointer (psABI 3.2.2) */
+#define MAX_BATCH  256u                /* pieces of one call */
 #define MAX_COPIED ((uint64_t)1 << 20) /* of one stack; what is deeper is read later */
 
 /* Bytes of a stack as they were when the threads stood still. */
@@ -33,7 +36,9 @@ struct copy {
 
 struct live {
 	pid_t pid;
-	int memory; /* /proc/PID/mem, or -1 */
+	int memory;               /* /proc/PID/mem, or -1 */
+	struct hs_pagemap *pages; /* or NULL */
+	struct hs_image *image;
 	bool no_readv;
 	HS_ARRAY(struct copy) copies; /* by address */
 };
@@ -72,12 +77,76 @@ static size_t live_read(void *context, uint64_t addr, void *buffer, size_t size)
 	return read_now(l, addr, buffer, size);
 }
 
+/* Is any byte of [ADDR, ADDR + SIZE) as it was when the threads stood still? */
+static bool is_copied(const struct live *l, uint64_t addr, size_t size)
+{
+	for (size_t i = 0; i < l->copies.n; i++)
+		if (addr < l->copies.at[i].end && addr + size > l->copies.at[i].start)
+			return true;
+	return false;
+}
+
+/* One call for up to N pieces, none of them copied; returns how many are done with. */
+static size_t read_batch(struct live *l, struct hs_image_piece *pieces, size_t n)
+{
+	struct iovec to[MAX_BATCH] = {0}, from[MAX_BATCH] = {0};
+	for (size_t i = 0; i < n; i++) {
+		to[i] = (struct iovec){pieces[i].buffer, pieces[i].size};
+		from[i] =
+			(struct iovec){(void *)(uintptr_t)pieces[i].addr, pieces[i].size};
+		pieces[i].n = 0;
+	}
+	ssize_t got = n ? process_vm_readv(l->pid, to, n, from, n, 0) : 0;
+	size_t done = 0;
+	for (size_t left = got > 0 ? (size_t)got : 0; done < n; done++) {
+		pieces[done].n = HS_MIN(left, pieces[done].size);
+		left -= pieces[done].n;
+		if (pieces[done].n < pieces[done].size)
+			break; /* the first that cannot be read ends the call */
+	}
+	return done;
+}
+
+static void live_read_many(void *context, struct hs_image_piece *pieces, size_t n)
+{
+	struct live *l = context;
+	for (size_t i = 0; i < n;) {
+		size_t k = 0;
+		while (!l->no_readv && k < MAX_BATCH && i + k < n &&
+		       !is_copied(l, pieces[i + k].addr, pieces[i + k].size))
+			k++;
+		size_t done = k ? read_batch(l, pieces + i, k) : 0;
+		i += done;
+		if (done == k && k)
+			continue;
+		struct hs_image_piece *p = &pieces[i++];
+		p->n = hs_image_read(l->image, p->addr, p->buffer, p->size);
+	}
+}
+
+/* What has no file is zero until it is touched. */
+static bool live_next_data(void *context, const struct hs_mapping *m, uint64_t from,
+			   uint64_t to, struct hs_image_extent *ret)
+{
+	struct live *l = context;
+	struct hs_page_run run;
+	if (!l->pages || hs_image_file(l->image, m->start)) {
+		*ret = (struct hs_image_extent){from, to};
+		return true;
+	}
+	if (!hs_pagemap_next(l->pages, from, to, &run))
+		return false;
+	*ret = (struct hs_image_extent){HS_MAX(run.start, from), run.end};
+	return true;
+}
+
 static void live_close(void *context)
 {
 	struct live *l = context;
 	for (size_t i = 0; i < l->copies.n; i++)
 		free(l->copies.at[i].bytes);
 	hs_array_free(&l->copies);
+	hs_pagemap_close(l->pages);
 	if (l->memory >= 0)
 		close(l->memory);
 	free(l);
@@ -93,59 +162,35 @@ static FILE *open_proc(pid_t pid, const char *name)
 	return fopen(path, "re");
 }
 
-/* The fields of a line, of which spaces part all but the path, which has the rest. */
-enum { FLAGS = 1, OFFSET = 2, PATH = 5, FIELDS = 6 };
-
-static void split(char *line, const char *fields[FIELDS])
+static void add_mapping(struct hs_image *image, const struct hs_vma *v)
 {
-	line[strcspn(line, "\n")] = '\0';
-	for (int i = 0; i < FIELDS; i++) {
-		fields[i] = line;
-		line += i < PATH ? strcspn(line, " ") : 0;
-		if (i < PATH && *line)
-			*line++ = '\0';
-		line += strspn(line, " ");
-	}
-}
-
-/* 00400000-0040b000 r-xp 00000000 fe:01 1234   /bin/x */
-static void read_mapping(struct hs_image *image, char *line)
-{
-	char *dash;
-	const char *fields[FIELDS];
-	split(line, fields);
-	const char *flags = fields[FLAGS];
-	struct hs_mapping m = {.start = strtoull(fields[0], &dash, 16)};
-	if (*dash != '-' || strlen(flags) < 4)
-		return;
-	m.end = strtoull(dash + 1, NULL, 16);
-	m.flags = (flags[0] == 'r' ? HS_MAPPING_READ : 0u) |
-		  (flags[1] == 'w' ? HS_MAPPING_WRITE : 0u) |
-		  (flags[2] == 'x' ? HS_MAPPING_EXEC : 0u);
+	const struct hs_mapping m = {
+		.start = v->start,
+		.end = v->end,
+		.flags = (v->flags & HS_VMA_READ ? HS_MAPPING_READ : 0u) |
+			 (v->flags & HS_VMA_WRITE ? HS_MAPPING_WRITE : 0u) |
+			 (v->flags & HS_VMA_EXEC ? HS_MAPPING_EXEC : 0u)};
 	hs_array_push(&image->mappings, m);
-	const char *path = fields[PATH];
-	if (*path != '/')
+	if (!hs_vma_has_file(v))
 		return;
 	const struct hs_file_range r = {
-		.start = m.start,
-		.end = m.end,
-		.offset = strtoull(fields[OFFSET], NULL, 16),
-		.path = hs_arena_strndup(image->arena, path, strlen(path))};
+		.start = v->start,
+		.end = v->end,
+		.offset = v->offset,
+		.path = hs_arena_strndup(image->arena, v->path, strlen(v->path))};
 	hs_array_push(&image->files, r);
 }
 
 /* Returns whether the list may be read. */
 static bool read_mappings(struct hs_image *image)
 {
-	char *line = NULL;
-	size_t room = 0;
-	FILE *in = open_proc((pid_t)image->pid, "maps");
-	while (in && getline(&line, &room, in) > 0)
-		read_mapping(image, line);
-	free(line);
-	if (in)
-		fclose(in);
-	return in != NULL;
+	struct hs_vmas vmas;
+	if (!hs_vmas_read((pid_t)image->pid, false, &vmas))
+		return false;
+	for (size_t i = 0; i < vmas.list.n; i++)
+		add_mapping(image, &vmas.list.at[i]);
+	hs_vmas_deinit(&vmas);
+	return true;
 }
 
 static void read_auxv(struct hs_image *image)
@@ -249,7 +294,13 @@ static struct live *connect_memory(struct hs_image *image, pid_t pid)
 	l->pid = pid;
 	snprintf(path, sizeof(path), "/proc/%d/mem", pid);
 	l->memory = open(path, O_RDONLY | O_CLOEXEC);
-	image->source = (struct hs_image_source){live_read, live_close, l};
+	l->pages = hs_pagemap_open(pid);
+	l->image = image;
+	image->source = (struct hs_image_source){.read = live_read,
+						 .read_many = live_read_many,
+						 .next_data = live_next_data,
+						 .close = live_close,
+						 .context = l};
 	return l;
 }
 

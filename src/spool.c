@@ -94,6 +94,7 @@ static struct hs_error *map(const struct spool *s, struct hs_file *ret)
 		return hs_error("cannot map what was unpacked into %s (%zu bytes): %s",
 				s->folder, size, strerror(errno));
 	*ret = (struct hs_file){.data = at, .size = size, .map = at, .map_size = size};
+	hs_file_keep_sparse(ret, s->fd);
 	return NULL;
 }
 

@@ -5,11 +5,14 @@
 
 #include <fcntl.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "formats/format.h"
 #include "src/file.h"
+#include "src/live.h"
 #include "tests/lib/corebuild.h"
 #include "tests/lib/suite.h"
 
@@ -461,9 +464,141 @@ START_TEST(a_core_of_100_gigabytes_is_mapped_and_never_read_whole)
 	ck_assert(image->complete);
 	ck_assert(hs_image_word(image, 0x7f0000000000 + HUGE_SIZE - 8, &word));
 	ck_assert_uint_eq(word, value);
+	struct hs_image_extent e;
+	uint64_t last = 0x7f0000000000 + HUGE_SIZE;
+	size_t n_data = 0, n_bytes = 0;
+	for (uint64_t at = 0; hs_image_next_data(image, at, UINT64_MAX, &e); at = e.end) {
+		n_data++;
+		n_bytes += e.end - e.start;
+		ck_assert_uint_le(e.end, last);
+	}
+	ck_assert_uint_eq(e.end, last);
+	ck_assert_uint_le(n_data, 2);
+	ck_assert_uint_lt(n_bytes, 1 << 20);
 	ck_assert(getrusage(RUSAGE_SELF, &after) == 0);
 	ck_assert_int_lt(after.ru_maxrss - before.ru_maxrss, 16 << 10);
 	hs_image_free(image);
+}
+END_TEST
+
+/* -- Without copies, and many at once ---------------------------------------------- */
+
+START_TEST(bytes_of_a_core_are_read_where_they_lie)
+{
+	struct core c;
+	uint64_t n;
+	core_init(&c, EM_X86_64);
+	core_segment(&c, 0x10000, 0x1000, PF_R, "0123456789", 10);
+	struct hs_image *image = open_core(&c);
+	const uint8_t *bytes = hs_image_bytes(image, 0x10004, &n);
+	ck_assert_ptr_nonnull(bytes);
+	ck_assert_uint_eq(n, 6);
+	ck_assert_mem_eq(bytes, "456789", 6);
+	ck_assert_ptr_null(hs_image_bytes(image, 0x1000a, &n));
+	ck_assert_ptr_null(hs_image_bytes(image, 0xffff, &n));
+	hs_image_free(image);
+}
+END_TEST
+
+START_TEST(data_is_told_range_by_range_and_within_bounds)
+{
+	struct core c;
+	struct hs_image_extent e;
+	core_init(&c, EM_X86_64);
+	core_segment(&c, 0x10000, 0x1000, PF_R, "0123456789", 10);
+	core_segment(&c, 0x20000, 0x1000, PF_R, "", 0);
+	core_segment(&c, 0x30000, 0x1000, PF_R, "abc", 3);
+	struct hs_image *image = open_core(&c);
+	ck_assert(hs_image_next_data(image, 0, UINT64_MAX, &e));
+	ck_assert_uint_eq(e.start, 0x10000);
+	ck_assert_uint_eq(e.end, 0x1000a);
+	ck_assert(hs_image_next_data(image, e.end, UINT64_MAX, &e));
+	ck_assert_uint_eq(e.start, 0x30000);
+	ck_assert_uint_eq(e.end, 0x30003);
+	ck_assert(!hs_image_next_data(image, e.end, UINT64_MAX, &e));
+	ck_assert(hs_image_next_data(image, 0x10002, 0x10005, &e));
+	ck_assert_uint_eq(e.start, 0x10002);
+	ck_assert_uint_eq(e.end, 0x10005);
+	ck_assert(!hs_image_next_data(image, 0x1000a, 0x30000, &e));
+	hs_image_free(image);
+}
+END_TEST
+
+/* A child with memory of which all is known; it waits until the pipe is closed. */
+#define N_PAGES 64u
+static pid_t fork_sample(uint8_t **memory_ret, int *end_ret)
+{
+	int ends[2];
+	char byte;
+	uint8_t *memory = mmap(NULL, N_PAGES * 4096, PROT_READ | PROT_WRITE,
+			       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	ck_assert_ptr_ne(memory, MAP_FAILED);
+	ck_assert_int_eq(madvise(memory, N_PAGES * 4096, MADV_NOHUGEPAGE), 0);
+	/* Every eighth page, and nothing of the last eight. */
+	for (size_t i = 0; i < N_PAGES - 8; i += 8)
+		memory[i * 4096 + i] = (uint8_t)(i + 1);
+	ck_assert_int_eq(munmap(memory + 4 * 4096, 4096), 0);
+	ck_assert_int_eq(pipe(ends), 0);
+	pid_t pid = fork();
+	ck_assert_int_ge(pid, 0);
+	if (!pid) {
+		close(ends[1]);
+		_exit(read(ends[0], &byte, 1) != 0);
+	}
+	close(ends[0]);
+	*memory_ret = memory;
+	*end_ret = ends[1];
+	return pid;
+}
+
+START_TEST(a_living_process_is_read_in_batches_and_by_its_touched_pages)
+{
+	uint8_t *memory, bytes[N_PAGES][16];
+	int end, status;
+	struct hs_image *image;
+	struct hs_image_extent e;
+	struct hs_image_piece pieces[N_PAGES];
+	pid_t pid = fork_sample(&memory, &end);
+	struct hs_error *err = hs_live_open(pid, &image);
+	if (err) { /* no rights: said elsewhere */
+		hs_error_free(err);
+		close(end);
+		ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+		return;
+	}
+	uint64_t start = (uint64_t)(uintptr_t)memory;
+	for (size_t i = 0; i < N_PAGES; i++)
+		pieces[i] = (struct hs_image_piece){.addr = start + i * 4097,
+						    .buffer = bytes[i],
+						    .size = 16,
+						    .n = 99};
+	hs_image_read_many(image, pieces, N_PAGES);
+	for (size_t i = 0; i < N_PAGES; i++) {
+		ck_assert_uint_eq(pieces[i].n, i == 4 ? 0 : 16);
+		if (i != 4)
+			ck_assert_uint_eq(bytes[i][0],
+					  i % 8 || i >= N_PAGES - 8 ? 0 : i + 1);
+	}
+	hs_image_free(image);
+	/* The reads above have mapped zeros; a fresh child has not. */
+	close(end);
+	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+	ck_assert_int_eq(status, 0);
+	munmap(memory, 4 * 4096);
+	munmap(memory + 5 * 4096, (N_PAGES - 5) * 4096);
+	pid = fork_sample(&memory, &end);
+	start = (uint64_t)(uintptr_t)memory;
+	ck_assert_ptr_null(hs_live_open(pid, &image));
+	size_t n = 0;
+	for (uint64_t at = start;
+	     hs_image_next_data(image, at, start + N_PAGES * 4096, &e); at = e.end, n++) {
+		ck_assert_uint_eq(e.start, start + n * 8 * 4096);
+		ck_assert_uint_eq(e.end, e.start + 4096);
+	}
+	ck_assert_uint_eq(n, N_PAGES / 8 - 1);
+	hs_image_free(image);
+	close(end);
+	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
 }
 END_TEST
 
@@ -480,4 +615,7 @@ HS_SUITE("image", registers_of_x86_64_have_their_dwarf_numbers,
 	 modules_come_from_the_loader_where_the_kernel_lists_none,
 	 modules_are_found_by_their_headers_where_nobody_lists_them,
 	 pages_of_a_file_stand_for_those_that_the_core_lacks,
-	 a_core_of_100_gigabytes_is_mapped_and_never_read_whole)
+	 a_core_of_100_gigabytes_is_mapped_and_never_read_whole,
+	 bytes_of_a_core_are_read_where_they_lie,
+	 data_is_told_range_by_range_and_within_bounds,
+	 a_living_process_is_read_in_batches_and_by_its_touched_pages)
