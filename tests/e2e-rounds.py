@@ -62,7 +62,7 @@ class Paced:
     def __init__(self, load, folder, *options, alone=False):
         env = {"HEAPSNAP_REPORT": "none", "HEAPSNAP_MAX_DISK": str(BOUND)}
         argv = load.argv
-        self.folder, self.cost, self.books = folder, {}, {}
+        self.load, self.folder, self.cost, self.books = load, folder, {}, {}
         if alone:
             env.update(LD_PRELOAD=hs.TRACKER, HEAPSNAP_DIR=folder)
         else:
@@ -279,6 +279,48 @@ def killed_program_is_exact(work):
         assert victim.assert_exact()["end"]["how"] == "killed"
 
 
+def stopped_helper(victim):
+    """The recorder, and a helper of its which is stopped at its work."""
+    recorder = wait_for(lambda: victim.header().recorder, "the recorder")
+    for _ in range(100):
+        victim.do(victim.load.step)
+        deadline = time.monotonic() + 1
+        while time.monotonic() < deadline:
+            with open(f"/proc/{recorder}/task/{recorder}/children", encoding="ascii") as f:
+                children = f.read().split()
+            if children:
+                os.kill(int(children[0]), signal.SIGSTOP)
+                return recorder, int(children[0])
+    raise AssertionError("no helper was met")
+
+
+def cpu_ticks(pid):
+    with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as f:
+        fields = f.read().rpartition(")")[2].split()
+    return int(fields[11]) + int(fields[12])
+
+
+def recorder_sleeps_while_it_waits(work):
+    """The program ends, its capture must wait for the helper: nothing is to be done."""
+    with Paced(LARGE, f"{work}/sleeps") as victim:
+        victim.measure_cost()
+        recorder, helper = stopped_helper(victim)
+        try:
+            program = int(victim.path().split(".")[-2])
+            victim.process.stdin.close()
+            wait_for(lambda: not os.path.exists(f"/proc/{program}"), "the program's end")
+
+            def is_idle():
+                before = cpu_ticks(recorder)
+                time.sleep(0.3)
+                return cpu_ticks(recorder) == before
+            wait_for(is_idle, "the recorder to sleep")
+        finally:
+            os.kill(helper, signal.SIGCONT)
+        assert victim.process.wait(hs.LIMIT_S) == 0
+        victim.assert_exact()
+
+
 def bound_holds(work):
     """Four million events a second or so, 100 MiB alive: as the machine can."""
     bound, most = 64 << 20, 0
@@ -309,6 +351,7 @@ def main():
             late_recorder_wastes_no_chunks, work)
     tap.run("a program that is killed between checkpoints has its truth",
             killed_program_is_exact, work)
+    tap.run("a recorder that waits for its helper sleeps", recorder_sleeps_while_it_waits, work)
     tap.run("the bound on disk holds", bound_holds, work)
     tap.end()
 

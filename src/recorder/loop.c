@@ -25,6 +25,12 @@ void rc_poll_add(struct rc_recorder *rc, int fd, enum rc_source source, uint64_t
 	epoll_ctl(rc->epoll_fd, EPOLL_CTL_ADD, fd, &e);
 }
 
+void rc_poll_remove(struct rc_recorder *rc, int fd)
+{
+	if (fd >= 0)
+		epoll_ctl(rc->epoll_fd, EPOLL_CTL_DEL, fd, NULL);
+}
+
 /*
  * Where other runs find us.  Their way there is short, whatever the length of
  * the directory's name (a socket's address has 108 bytes).  A file system that

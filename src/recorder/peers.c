@@ -59,11 +59,12 @@ void rc_peers_accept(struct rc_recorder *rc)
 	rc_peers_tell(rc, p->id, &ready);
 }
 
-static void forget(struct rc_peer *p)
+static void forget(struct rc_recorder *rc, struct rc_peer *p)
 {
 	if (p->gone)
 		return;
 	p->gone = true;
+	rc_poll_remove(rc, p->fd);
 	close(p->fd);
 	hs_array_free(&p->queue);
 }
@@ -137,7 +138,7 @@ void rc_peers_receive(struct rc_recorder *rc, uint64_t id, uint32_t events)
 			continue;
 		if (got < 0 && errno == EAGAIN)
 			return;
-		forget(p); /* closed, or it talks nonsense */
+		forget(rc, p); /* closed, or it talks nonsense */
 		return;
 	}
 }

@@ -68,6 +68,11 @@ struct rc_recorder {
 int rc_record(const struct rc_options *options);
 void rc_poll_add(struct rc_recorder *rc, int fd, enum rc_source source, uint64_t id,
 		 uint32_t events);
+/*
+ * Before FD is closed (-1: there is none): a child that was forked meanwhile has it,
+ * too, and epoll would go on telling of it, and wake us again and again.
+ */
+void rc_poll_remove(struct rc_recorder *rc, int fd);
 
 /* targets.c */
 void rc_targets_scan(struct rc_recorder *rc, bool clean_up);

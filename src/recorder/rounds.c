@@ -66,6 +66,8 @@ void rc_rounds_start(struct rc_recorder *rc, uint64_t now)
 void rc_rounds_hear(struct rc_recorder *rc, uint64_t id)
 {
 	struct rc_target *t = rc_targets_find(rc, id);
-	if (t && t->round.pid && !rc_round_hear(t))
-		(void)serve(rc, t, finish);
+	if (!t || !t->round.pid || rc_round_hear(t))
+		return;
+	rc_poll_remove(rc, t->round.pipe_fd);
+	(void)serve(rc, t, finish);
 }

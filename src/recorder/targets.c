@@ -48,6 +48,8 @@ void rc_targets_drop(struct rc_recorder *rc, struct rc_target *t)
 		i++;
 	memmove(&rc->targets.at[i], &rc->targets.at[i + 1],
 		(--rc->targets.n - i) * sizeof(t));
+	rc_poll_remove(rc, t->pid_fd);
+	rc_poll_remove(rc, t->round.pid ? t->round.pipe_fd : -1);
 	rc_target_free(t);
 }
 
@@ -187,6 +189,7 @@ static void bury(struct rc_recorder *rc, struct rc_target *t)
 		return;
 	}
 	t->state = RC_DEAD;
+	rc_poll_remove(rc, t->pid_fd);
 	if (t->pid_fd >= 0)
 		close(t->pid_fd);
 	t->pid_fd = -1;
@@ -208,7 +211,7 @@ void rc_targets_ended(struct rc_recorder *rc, uint64_t id)
 	note_time(t);
 	bury(rc, t);
 	if (t->state == RC_ENDING)
-		epoll_ctl(rc->epoll_fd, EPOLL_CTL_DEL, t->pid_fd, NULL);
+		rc_poll_remove(rc, t->pid_fd);
 }
 
 void rc_targets_tell_end(struct rc_recorder *rc, pid_t pid, enum hs_wire_how how,

@@ -106,6 +106,7 @@ void rc_writers_finish(struct rc_recorder *rc, uint64_t id)
 	int status = 0;
 	while (waitpid(w.pid, &status, 0) < 0 && errno == EINTR)
 		;
+	rc_poll_remove(rc, w.pipe_fd);
 	close(w.pipe_fd);
 	rc->writers.at[i] = rc->writers.at[--rc->writers.n];
 	describe(status, text, sizeof(text));
