@@ -144,6 +144,24 @@ static void read_chunk(struct hs_reading *c, const struct section *s)
 		hs_array_push(&c->pieces, p);
 }
 
+static void count(uint64_t *sum, uint64_t value)
+{
+	*sum = value > UINT64_MAX - *sum ? UINT64_MAX : *sum + value;
+}
+
+static void read_counters(struct hs_reading *c, const struct section *s)
+{
+	struct hs_cursor in = s->payload;
+	struct hs_wire_counters *sum = &c->pub.counts;
+	for (struct hs_wire_counters n; hs_cur_left(&in) >= sizeof(n);) {
+		memcpy(&n, hs_cur_bytes(&in, sizeof(n)), sizeof(n));
+		count(&sum->allocations, n.allocations);
+		count(&sum->bytes, n.bytes);
+		count(&sum->frees, n.frees);
+		c->pub.has_counts = true;
+	}
+}
+
 /* Does what lies in S count?  Fills in its generation and number. */
 static bool counts(const struct hs_reading *c, struct section *s)
 {
@@ -162,7 +180,8 @@ static bool counts(const struct hs_reading *c, struct section *s)
 /* So many holes in a row, where nobody has reserved pages, are the end. */
 #define MOST_HOLES 4096u
 
-/* Read all chunks, or (without) add the sections of records that count to LIST. */
+/* Read all chunks and counters, or (without) add the sections of records that count to
+ * LIST. */
 static void walk_sections(struct hs_reading *c, struct section_list *list)
 {
 	size_t holes = 0;
@@ -173,6 +192,8 @@ static void walk_sections(struct hs_reading *c, struct section_list *list)
 									     : holes + 1;
 		if (found && !list && s.head.tag == HS_WIRE_EVENTS)
 			read_chunk(c, &s);
+		if (found && !list && s.head.tag == HS_WIRE_COUNTERS)
+			read_counters(c, &s);
 		if (found && list && counts(c, &s))
 			hs_array_push(list, s);
 		if (s.pages > (c->size - pos) / HS_WIRE_PAGE)

@@ -27,9 +27,9 @@ struct hs_capture_text {
 };
 
 /*
- * One event.  The size and stack of a free, delete or release mean nothing,
- * nor does any of these of a RETAIN or FORK.  An allocation's stack may not be defined
- * yet: resolve ids after the last event.
+ * One event.  The size of a free, delete or release means nothing, nor does its
+ * stack without HS_WIRE_FREES_BY, nor any of these of a RETAIN or FORK.  An allocation's
+ * stack may not be defined yet: resolve ids after the last event.
  */
 struct hs_capture_event {
 	uint64_t addr, size;
@@ -109,7 +109,10 @@ struct hs_capture_last {
 	uint32_t stack, kind, owner; /* owner: index into `threads` */
 };
 
-/* A record that is kept as it is: SEGMENT, LIVE_SET, PEAK, FORKS, MAPPED, MAPS. */
+/*
+ * A record that is kept as it is: SEGMENT, LIVE_SET, PEAK, WEIGHTS, FREE_STACKS, FORKS,
+ * MAPPED, MAPS.
+ */
 struct hs_capture_record {
 	uint64_t tag;
 	struct hs_capture_text payload;
@@ -128,6 +131,14 @@ struct hs_capture {
 	struct hs_capture_text name, exe, argv, version, system;
 
 	uint64_t fork_stamp; /* of the FORK in the parent's capture, or 0 */
+
+	/*
+	 * Bytes from one sampled allocation to the next, on average; 0: all were
+	 * recorded.  And what the process did in all, if has_counts.
+	 */
+	uint64_t sample_mean;
+	bool has_counts;
+	struct hs_wire_counters counts;
 
 	bool ended;       /* an ENDED record is there */
 	uint32_t end_how; /* enum hs_wire_how */

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "src/cursor.h"
+#include "src/weight.h"
 
 uint32_t hs_reading_thread(struct hs_reading *c, uint32_t tid)
 {
@@ -191,6 +192,27 @@ static void read_folded(struct hs_reading *c, struct hs_cursor *in)
 		hs_array_push(&c->lasts, take_last(c, in));
 }
 
+static void read_sampled(struct hs_capture *c, struct hs_cursor *in)
+{
+	uint64_t mean = hs_cur_uleb(in);
+	if (mean > HS_SAMPLE_MOST)
+		hs_cur_fail(in);
+	if (!hs_cur_failed(in))
+		c->sample_mean = mean;
+}
+
+/* Of a final capture; one that is not has counters instead. */
+static void read_counts(struct hs_capture *c, struct hs_cursor *in)
+{
+	struct hs_wire_counters n = {.allocations = hs_cur_uleb(in)};
+	n.bytes = hs_cur_uleb(in);
+	n.frees = hs_cur_uleb(in);
+	if (hs_cur_failed(in))
+		return;
+	c->counts = n;
+	c->has_counts = true;
+}
+
 /* What one record says; unknown tags say nothing. */
 static void read_payload(struct hs_reading *c, struct hs_path *path, uint64_t tag,
 			 struct hs_cursor *in, bool again)
@@ -227,6 +249,14 @@ static void read_payload(struct hs_reading *c, struct hs_path *path, uint64_t ta
 	case HS_WIRE_FORKED_AT:
 		c->pub.fork_stamp = hs_cur_uleb(in);
 		break;
+	case HS_WIRE_SAMPLED:
+		if (!c->opened)
+			read_sampled(&c->pub, in);
+		break;
+	case HS_WIRE_COUNTS:
+		if (!c->opened)
+			read_counts(&c->pub, in);
+		break;
 	case HS_WIRE_PIECE:
 		/* Among events: it would change what is being read. */
 		if (!c->opened)
@@ -246,6 +276,8 @@ static void read_payload(struct hs_reading *c, struct hs_path *path, uint64_t ta
 	case HS_WIRE_SEGMENT:
 	case HS_WIRE_LIVE_SET:
 	case HS_WIRE_PEAK:
+	case HS_WIRE_WEIGHTS:
+	case HS_WIRE_FREE_STACKS:
 	case HS_WIRE_MAPPED:
 	case HS_WIRE_FORKS:
 	case HS_WIRE_MAPS:

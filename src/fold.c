@@ -17,6 +17,7 @@
  */
 #include "src/fold.h"
 
+#include <assert.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/random.h>
@@ -55,13 +56,18 @@ struct hs_fold {
 	uint64_t seed[2];
 
 	HS_ARRAY(struct hs_fold_site) sites;
-	struct hs_map site_of; /* (stack, kind) -> index */
+	struct hs_map site_of;                       /* (stack, kind) -> index */
+	HS_ARRAY(struct hs_fold_variance) variances; /* by site, if sampled */
+	HS_ARRAY(struct hs_fold_frees) frees;
+	struct hs_map frees_of; /* (site, stack) -> index */
 	HS_ARRAY(struct thread) threads;
 
 	struct hs_fold_totals totals;
 	uint64_t peak;           /* number of the latest peak */
 	uint64_t water;          /* highest live bytes in this interval */
 	uint64_t restored_bytes; /* of live and released blocks */
+	uint64_t mean;           /* bytes between samples; 0: all blocks are there */
+	bool tell_frees;
 	bool latest_peak;
 	uint64_t now;
 };
@@ -102,6 +108,18 @@ struct hs_fold *hs_fold_new(void)
 	return f;
 }
 
+void hs_fold_sample(struct hs_fold *f, uint64_t mean)
+{
+	assert(mean <= HS_SAMPLE_MOST && !f->sites.n);
+	f->mean = mean;
+}
+
+void hs_fold_tell_frees(struct hs_fold *f)
+{
+	assert(!f->sites.n);
+	f->tell_frees = true;
+}
+
 void hs_fold_take_latest_peak(struct hs_fold *f)
 {
 	f->latest_peak = true;
@@ -115,6 +133,9 @@ void hs_fold_free(struct hs_fold *f)
 	hs_array_free(&f->sites);
 	hs_array_free(&f->threads);
 	hs_map_deinit(&f->site_of);
+	hs_array_free(&f->variances);
+	hs_array_free(&f->frees);
+	hs_map_deinit(&f->frees_of);
 	free(f);
 }
 
@@ -177,6 +198,8 @@ static uint32_t new_site(struct hs_fold *f, uint32_t thread, uint32_t kind,
 	site->kind = kind;
 	site->thread = thread;
 	site->seen_peak = f->peak;
+	if (f->mean)
+		(void)hs_array_add(&f->variances);
 	return (uint32_t)(f->sites.n - 1);
 }
 
@@ -190,6 +213,12 @@ static inline uint32_t site_for(struct hs_fold *f, uint32_t thread, uint32_t kin
 	return *index;
 }
 
+static struct hs_fold_variance *variance_of(const struct hs_fold *f,
+					    const struct hs_fold_site *site)
+{
+	return &f->variances.at[site - f->sites.at];
+}
+
 /* To be called before SITE's live figures change; see the top. */
 static inline void catch_up(const struct hs_fold *f, struct hs_fold_site *site)
 {
@@ -198,6 +227,26 @@ static inline void catch_up(const struct hs_fold *f, struct hs_fold_site *site)
 	site->peak_blocks = site->live_blocks;
 	site->peak_bytes = site->live_bytes;
 	site->seen_peak = f->peak;
+	if (f->mean) {
+		struct hs_fold_variance *v = variance_of(f, site);
+		v->peak_blocks = v->live_blocks;
+		v->peak_bytes = v->live_bytes;
+	}
+}
+
+/* What the block at ADDR, of SIZE bytes, born at BORN, stands for. */
+static inline struct hs_weight weigh(const struct hs_fold *f, uint64_t addr,
+				     uint64_t size, uint64_t born)
+{
+	if (!f->mean)
+		return (struct hs_weight){.blocks = 1, .bytes = size};
+	return hs_weight_of(f->mean, size, hs_hash_u64(addr) ^ born);
+}
+
+static inline struct hs_weight weigh_slot(const struct hs_fold *f,
+					  const struct slot *slot)
+{
+	return weigh(f, slot->addr, slot->size, slot->born);
 }
 
 static inline void set_peak(struct hs_fold *f)
@@ -209,15 +258,26 @@ static inline void set_peak(struct hs_fold *f)
 	f->peak++;
 }
 
+/* SIGN 1: more of it lives; -1: less. */
+static void vary(const struct hs_fold *f, const struct hs_fold_site *site,
+		 const struct hs_weight *w, double sign)
+{
+	struct hs_fold_variance *v = variance_of(f, site);
+	v->live_blocks += sign * w->blocks_variance;
+	v->live_bytes += sign * w->bytes_variance;
+}
+
 static inline void block_lives(struct hs_fold *f, struct hs_fold_site *site,
-			       uint64_t size)
+			       const struct hs_weight *w)
 {
 	catch_up(f, site);
-	site->live_blocks++;
-	site->live_bytes += size;
+	site->live_blocks += w->blocks;
+	site->live_bytes += w->bytes;
+	if (f->mean)
+		vary(f, site, w, 1);
 	struct hs_fold_totals *t = &f->totals;
-	t->live_blocks++;
-	t->live_bytes += size;
+	t->live_blocks += w->blocks;
+	t->live_bytes += w->bytes;
 	if (t->live_bytes > f->water)
 		f->water = t->live_bytes;
 	if (t->live_bytes > t->peak_bytes ||
@@ -225,13 +285,18 @@ static inline void block_lives(struct hs_fold *f, struct hs_fold_site *site,
 		set_peak(f);
 }
 
-static inline void block_dies(struct hs_fold *f, struct hs_fold_site *site, uint64_t size)
+static inline void block_dies(struct hs_fold *f, struct hs_fold_site *site,
+			      const struct hs_weight *w)
 {
 	catch_up(f, site);
-	site->live_blocks--;
-	site->live_bytes -= size;
-	f->totals.live_blocks--;
-	f->totals.live_bytes -= size;
+	site->live_blocks -= w->blocks;
+	site->live_bytes -= w->bytes;
+	if (f->mean)
+		vary(f, site, w, -1);
+	if (f->mean && !site->live_blocks) /* no traces of rounding */
+		variance_of(f, site)->live_blocks = variance_of(f, site)->live_bytes = 0;
+	f->totals.live_blocks -= w->blocks;
+	f->totals.live_bytes -= w->bytes;
 	/* A block without bytes leaves the peak as high as it is. */
 	if (f->latest_peak && f->totals.live_bytes == f->totals.peak_bytes)
 		set_peak(f);
@@ -243,9 +308,10 @@ static inline bool take(struct hs_fold *f, struct slot *slot)
 	struct hs_fold_site *site = &f->sites.at[slot->site - 1];
 	struct thread *owner = &f->threads.at[slot->thread];
 	bool was_last = owner->last_lives && owner->last == slot->addr;
-	block_dies(f, site, slot->size);
-	site->frees++;
-	f->totals.frees++;
+	struct hs_weight w = weigh_slot(f, slot);
+	block_dies(f, site, &w);
+	site->frees += w.blocks;
+	f->totals.frees += w.blocks;
 	if (was_last) {
 		owner->last_lives = false;
 		site->temporaries++;
@@ -255,21 +321,57 @@ static inline bool take(struct hs_fold *f, struct slot *slot)
 	return was_last;
 }
 
-void hs_fold_dealloc(struct hs_fold *f, uint64_t addr)
+static struct hs_fold_frees *frees_by(struct hs_fold *f, uint32_t site, uint32_t stack)
 {
-	struct slot *slot = find(f, addr);
-	if (slot->site)
-		take(f, slot);
-	else
-		f->totals.unmatched_frees++;
+	bool fresh;
+	uint32_t *i = hs_map_put(&f->frees_of, (uint64_t)site << 32 | stack, &fresh);
+	if (fresh) {
+		*i = (uint32_t)f->frees.n;
+		hs_array_push(&f->frees,
+			      ((struct hs_fold_frees){.site = site, .stack = stack}));
+	}
+	return &f->frees.at[*i];
 }
 
-/* The realloc that had released a block is over. */
-static void land(struct hs_fold *f, struct thread *t)
+/* STACK has freed the block in SLOT. */
+static void tell_free(struct hs_fold *f, const struct slot *slot, uint32_t stack)
+{
+	struct hs_weight w = weigh_slot(f, slot);
+	struct hs_fold_frees *by = frees_by(f, slot->site - 1, stack);
+	by->frees += w.blocks;
+	by->bytes += w.bytes;
+}
+
+void hs_fold_dealloc_by(struct hs_fold *f, uint64_t addr, uint32_t stack)
+{
+	struct slot *slot = find(f, addr);
+	if (!slot->site) {
+		f->totals.unmatched_frees++;
+		return;
+	}
+	if (f->tell_frees)
+		tell_free(f, slot, stack);
+	take(f, slot);
+}
+
+void hs_fold_dealloc(struct hs_fold *f, uint64_t addr)
+{
+	hs_fold_dealloc_by(f, addr, 0);
+}
+
+/* The realloc that had released a block is over; STACK had called it. */
+static void land(struct hs_fold *f, struct thread *t, uint32_t stack)
 {
 	if (t->in_flight == KEPT)
-		hs_fold_dealloc(f, t->released.addr);
+		hs_fold_dealloc_by(f, t->released.addr, stack);
+	else if (t->in_flight == RELEASED && f->tell_frees)
+		tell_free(f, &t->released, stack);
 	t->in_flight = NOTHING;
+}
+
+void hs_fold_gone(struct hs_fold *f, uint32_t thread, uint32_t stack)
+{
+	land(f, thread_at(f, thread), stack);
 }
 
 /* An empty slot for ADDR; a block that is there was freed without our knowing. */
@@ -287,31 +389,51 @@ static inline struct slot *slot_for(struct hs_fold *f, uint64_t addr)
 	return slot;
 }
 
+/* Weights are at most FULL + HS_SAMPLE_MOST: beyond this, a sum could wrap. */
+#define FULL ((uint64_t)1 << 62)
+
+static bool is_full(const struct hs_fold *f)
+{
+	const struct hs_fold_totals *t = &f->totals;
+	return t->bytes >= FULL || t->allocs >= FULL || t->live_bytes >= FULL ||
+	       t->live_blocks >= FULL;
+}
+
+static void vary_allocs(struct hs_fold *f, uint32_t site, const struct hs_weight *w)
+{
+	f->variances.at[site].allocs += w->blocks_variance;
+	f->variances.at[site].bytes += w->bytes_variance;
+}
+
 uint32_t hs_fold_alloc(struct hs_fold *f, uint32_t thread, uint32_t kind, uint32_t stack,
 		       uint64_t addr, uint64_t size, uint64_t time)
 {
 	struct thread *t = thread_at(f, thread);
 	if (t->in_flight)
-		land(f, t);
-	/* No sum can wrap when this one does not. */
-	size = HS_MIN(size, UINT64_MAX - f->totals.bytes);
-	f->now = time;
-
+		land(f, t, stack);
 	uint32_t index = site_for(f, thread, kind, stack);
+	if (f->mean && is_full(f))
+		return index;
+	/* No sum can wrap when this one does not. */
+	size = HS_MIN(size, f->mean ? FULL : UINT64_MAX - f->totals.bytes);
+	f->now = time;
 	struct slot *slot = slot_for(f, addr);
 	*slot = (struct slot){addr, size, time, index + 1, thread};
 	t->last = addr;
-	t->last_lives = true;
+	t->last_lives = !f->mean; /* what came next is not known */
 	t->allocs++;
 
 	struct hs_fold_site *site = &f->sites.at[index];
 	if (site->thread != thread)
 		site->thread = HS_FOLD_MANY;
-	site->allocs++;
-	site->bytes += size;
-	f->totals.allocs++;
-	f->totals.bytes += size;
-	block_lives(f, site, size);
+	struct hs_weight w = weigh(f, addr, size, time);
+	site->allocs += w.blocks;
+	site->bytes += w.bytes;
+	f->totals.allocs += w.blocks;
+	f->totals.bytes += w.bytes;
+	if (f->mean)
+		vary_allocs(f, index, &w);
+	block_lives(f, site, &w);
 	return index;
 }
 
@@ -334,7 +456,7 @@ void hs_fold_release(struct hs_fold *f, uint32_t thread, uint64_t addr)
 {
 	struct thread *t = thread_at(f, thread);
 	if (t->in_flight)
-		land(f, t);
+		land(f, t, 0);
 	struct slot *slot = find(f, addr);
 	t->in_flight = slot->site ? RELEASED : UNKNOWN;
 	t->released = *slot;
@@ -359,8 +481,9 @@ static void put_back(struct hs_fold *f, struct thread *t)
 	*slot_for(f, block->addr) = *block;
 	struct hs_fold_site *site = &f->sites.at[block->site - 1];
 	struct thread *owner = &f->threads.at[block->thread];
-	site->frees--;
-	f->totals.frees--;
+	struct hs_weight w = weigh_slot(f, block);
+	site->frees -= w.blocks;
+	f->totals.frees -= w.blocks;
 	if (t->was_last) {
 		site->temporaries--;
 		f->totals.temporaries--;
@@ -368,7 +491,7 @@ static void put_back(struct hs_fold *f, struct thread *t)
 		if (owner->allocs == t->owner_allocs)
 			owner->last_lives = true;
 	}
-	block_lives(f, site, block->size);
+	block_lives(f, site, &w);
 }
 
 static void undo_release(struct hs_fold *f, struct thread *t)
@@ -425,7 +548,7 @@ uint32_t hs_fold_restore_site(struct hs_fold *f, const struct hs_fold_site *save
 /* SIZE, cut so that no sum can overflow, as in hs_fold_alloc(). */
 static uint64_t restored_size(struct hs_fold *f, uint64_t size)
 {
-	size = HS_MIN(size, UINT64_MAX - f->restored_bytes);
+	size = HS_MIN(size, (f->mean ? FULL : UINT64_MAX) - f->restored_bytes);
 	f->restored_bytes += size;
 	f->totals.bytes = HS_MAX(f->totals.bytes, f->restored_bytes);
 	return size;
@@ -434,16 +557,19 @@ static uint64_t restored_size(struct hs_fold *f, uint64_t size)
 void hs_fold_restore_block(struct hs_fold *f, const struct hs_fold_block *block)
 {
 	(void)thread_at(f, block->thread);
-	if (find(f, block->addr)->site)
+	if (find(f, block->addr)->site || (f->mean && is_full(f)))
 		return;
 	uint64_t size = restored_size(f, block->size);
 	*slot_for(f, block->addr) = (struct slot){block->addr, size, block->born,
 						  block->site + 1, block->thread};
 	struct hs_fold_site *site = &f->sites.at[block->site];
-	site->live_blocks++;
-	site->live_bytes += size;
-	f->totals.live_blocks++;
-	f->totals.live_bytes += size;
+	struct hs_weight w = weigh(f, block->addr, size, block->born);
+	site->live_blocks += w.blocks;
+	site->live_bytes += w.bytes;
+	if (f->mean)
+		vary(f, site, &w, 1);
+	f->totals.live_blocks += w.blocks;
+	f->totals.live_bytes += w.bytes;
 }
 
 void hs_fold_restore_totals(struct hs_fold *f, const struct hs_fold_totals *totals)
@@ -509,6 +635,40 @@ const struct hs_fold_site *hs_fold_sites(const struct hs_fold *f, size_t *n_ret)
 {
 	*n_ret = f->sites.n;
 	return f->sites.at;
+}
+
+const struct hs_fold_variance *hs_fold_variances(const struct hs_fold *f)
+{
+	return f->mean ? f->variances.at : NULL;
+}
+
+struct hs_weight hs_fold_weight(const struct hs_fold *f,
+				const struct hs_fold_block *block)
+{
+	return weigh(f, block->addr, block->size, block->born);
+}
+
+void hs_fold_restore_variance(struct hs_fold *f, uint32_t site,
+			      const struct hs_fold_variance *saved)
+{
+	struct hs_fold_variance *v = &f->variances.at[site];
+	v->allocs += saved->allocs;
+	v->bytes += saved->bytes;
+	v->peak_blocks += saved->peak_blocks;
+	v->peak_bytes += saved->peak_bytes;
+}
+
+const struct hs_fold_frees *hs_fold_frees(const struct hs_fold *f, size_t *n_ret)
+{
+	*n_ret = f->frees.n;
+	return f->frees.at;
+}
+
+void hs_fold_restore_frees(struct hs_fold *f, const struct hs_fold_frees *saved)
+{
+	struct hs_fold_frees *by = frees_by(f, saved->site, saved->stack);
+	by->frees += saved->frees;
+	by->bytes += saved->bytes;
 }
 
 struct hs_fold_block *hs_fold_live(const struct hs_fold *f, size_t *n_ret)

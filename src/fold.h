@@ -10,6 +10,7 @@
 #define HS_FOLD_H
 
 #include "src/base.h"
+#include "src/weight.h"
 
 struct hs_fold;
 
@@ -41,6 +42,16 @@ struct hs_fold_totals {
 struct hs_fold *hs_fold_new(void);
 void hs_fold_free(struct hs_fold *f); /* accepts NULL */
 
+/*
+ * Before the first event: allocations were sampled, one in MEAN bytes on average.
+ * All figures of blocks and bytes are estimates then, sums of weights (weight.h), and
+ * there are no temporaries.  MEAN is at most HS_SAMPLE_MOST.
+ */
+void hs_fold_sample(struct hs_fold *f, uint64_t mean);
+
+/* Before the first event: count the frees of each site by who made them. */
+void hs_fold_tell_frees(struct hs_fold *f);
+
 /* Of several peaks of the same height the latest counts, not the first. */
 void hs_fold_take_latest_peak(struct hs_fold *f);
 
@@ -52,11 +63,15 @@ void hs_fold_take_latest_peak(struct hs_fold *f);
 uint32_t hs_fold_alloc(struct hs_fold *f, uint32_t thread, uint32_t kind, uint32_t stack,
 		       uint64_t addr, uint64_t size, uint64_t time);
 void hs_fold_dealloc(struct hs_fold *f, uint64_t addr); /* by whatever thread */
+/* Likewise, and STACK made it; a realloc's stack is that of what it allocates. */
+void hs_fold_dealloc_by(struct hs_fold *f, uint64_t addr, uint32_t stack);
 /* The block at ADDR keeps SIZE bytes; what follows them is a block of its own. */
 void hs_fold_split(struct hs_fold *f, uint64_t addr, uint64_t size);
 /* A realloc gives back ADDR; if it fails, hs_fold_retain() undoes that. */
 void hs_fold_release(struct hs_fold *f, uint32_t thread, uint64_t addr);
 void hs_fold_retain(struct hs_fold *f, uint32_t thread);
+/* It succeeded, and what it allocated was not sampled. */
+void hs_fold_gone(struct hs_fold *f, uint32_t thread, uint32_t stack);
 
 /*
  * For sources by whose rule a block is only temporary if it is freed before
@@ -107,6 +122,30 @@ void hs_fold_restore_last(struct hs_fold *f, uint32_t thread,
 
 /* Sites in the order of their first allocation. */
 const struct hs_fold_site *hs_fold_sites(const struct hs_fold *f, size_t *n_ret);
+
+/* How sure the figures of a site are; see hs_fold_sample(). */
+struct hs_fold_variance {
+	double allocs, bytes, live_blocks, live_bytes;
+	double peak_blocks, peak_bytes; /* as hs_fold_site's */
+};
+
+/* By the index of the site; NULL where nothing was sampled. */
+const struct hs_fold_variance *hs_fold_variances(const struct hs_fold *f);
+struct hs_weight hs_fold_weight(const struct hs_fold *f,
+				const struct hs_fold_block *block);
+/* Adds to SITE's; the live ones come with its blocks. */
+void hs_fold_restore_variance(struct hs_fold *f, uint32_t site,
+			      const struct hs_fold_variance *saved);
+
+/* What STACK has freed of SITE's blocks. */
+struct hs_fold_frees {
+	uint32_t site, stack;
+	uint64_t frees, bytes;
+};
+
+/* In no order; none without hs_fold_tell_frees(). */
+const struct hs_fold_frees *hs_fold_frees(const struct hs_fold *f, size_t *n_ret);
+void hs_fold_restore_frees(struct hs_fold *f, const struct hs_fold_frees *saved);
 
 /* The live blocks sorted by address; malloc'ed, the caller frees. */
 struct hs_fold_block *hs_fold_live(const struct hs_fold *f, size_t *n_ret);

@@ -14,6 +14,7 @@
 #include "src/mapped.h"
 #include "src/out.h"
 #include "src/segment.h"
+#include "src/sitefacts.h"
 
 /* Events between an event and the one whose block is fetched into the cache. */
 #define AHEAD ((size_t)12)
@@ -31,8 +32,10 @@ struct folding {
 
 	/* While the state is restored. */
 	HS_ARRAY(struct hs_fold_site) sites;
-	struct hs_map site_of;         /* (stack, kind) -> index */
-	HS_ARRAY(uint32_t) fold_sites; /* index in `sites` -> the fold's */
+	struct hs_map site_of;                       /* (stack, kind) -> index */
+	HS_ARRAY(uint32_t) fold_sites;               /* index in `sites` -> the fold's */
+	HS_ARRAY(struct hs_fold_variance) variances; /* of the first ones of `sites` */
+	HS_ARRAY(struct hs_fold_frees) frees;        /* their sites are indices, too */
 	HS_ARRAY(struct hs_live_row) live;
 	struct hs_map thread_of; /* tid -> index */
 	struct hs_fold_totals totals;
@@ -115,6 +118,40 @@ static struct hs_error *take_live_set(struct folding *f, struct hs_cursor *in)
 	return NULL;
 }
 
+static struct hs_error *take_weights(struct folding *f, struct hs_cursor *in)
+{
+	struct hs_weights_row *rows;
+	size_t n;
+	struct hs_error *err = hs_weights_decode(in, &rows, &n);
+	if (err)
+		return err;
+	for (size_t i = 0; i < n; i++) {
+		const struct hs_fold_site *site = site_at(f, rows[i].stack, rows[i].kind);
+		while (f->variances.n < f->sites.n)
+			(void)hs_array_add(&f->variances);
+		f->variances.at[site - f->sites.at] = rows[i].variance;
+	}
+	free(rows);
+	return NULL;
+}
+
+static struct hs_error *take_frees(struct folding *f, struct hs_cursor *in)
+{
+	struct hs_frees_row *rows;
+	size_t n;
+	struct hs_error *err = hs_frees_decode(in, &rows, &n);
+	if (err)
+		return err;
+	for (size_t i = 0; i < n; i++) {
+		const struct hs_fold_site *site = site_at(f, rows[i].stack, rows[i].kind);
+		struct hs_fold_frees row = {(uint32_t)(site - f->sites.at), rows[i].by,
+					    rows[i].frees, rows[i].bytes};
+		hs_array_push(&f->frees, row);
+	}
+	free(rows);
+	return NULL;
+}
+
 static struct hs_error *take_mapped(struct folding *f, struct hs_cursor *in)
 {
 	/* Of several the last one counts. */
@@ -146,6 +183,10 @@ static void take_records(struct folding *f)
 			err = take_peak(f, &in);
 		else if (r->tag == HS_WIRE_LIVE_SET)
 			err = take_live_set(f, &in);
+		else if (r->tag == HS_WIRE_WEIGHTS)
+			err = take_weights(f, &in);
+		else if (r->tag == HS_WIRE_FREE_STACKS)
+			err = take_frees(f, &in);
 		else if (r->tag == HS_WIRE_MAPPED)
 			err = take_mapped(f, &in);
 		else if (r->tag == HS_WIRE_FORKS)
@@ -199,6 +240,14 @@ static void restore(struct folding *f)
 	for (size_t i = 0; i < f->sites.n; i++)
 		hs_array_push(&f->fold_sites,
 			      hs_fold_restore_site(f->pub.fold, &f->sites.at[i]));
+	for (size_t i = 0; i < f->variances.n && hs_fold_variances(f->pub.fold); i++)
+		hs_fold_restore_variance(f->pub.fold, f->fold_sites.at[i],
+					 &f->variances.at[i]);
+	for (size_t i = 0; i < f->frees.n; i++) {
+		struct hs_fold_frees row = f->frees.at[i];
+		row.site = f->fold_sites.at[row.site];
+		hs_fold_restore_frees(f->pub.fold, &row);
+	}
 	for (size_t i = 0; i < f->live.n; i++) {
 		const struct hs_live_row *row = &f->live.at[i];
 		struct hs_fold_block block = {.addr = row->addr,
@@ -229,6 +278,8 @@ static void restore_state(struct folding *f)
 		f->pub.has_totals = f->pub.has_live = f->pub.has_peak = true;
 	hs_array_free(&f->sites);
 	hs_array_free(&f->fold_sites);
+	hs_array_free(&f->variances);
+	hs_array_free(&f->frees);
 	hs_array_free(&f->live);
 	hs_map_deinit(&f->site_of);
 	hs_map_deinit(&f->thread_of);
@@ -281,7 +332,10 @@ static void fold_event(struct folding *f, const struct hs_capture_event *e)
 	case HS_WIRE_FREE:
 	case HS_WIRE_DELETE:
 	case HS_WIRE_DELETE_ARRAY:
-		hs_fold_dealloc(fold, e->addr);
+		hs_fold_dealloc_by(fold, e->addr, e->stack);
+		break;
+	case HS_WIRE_GONE:
+		hs_fold_gone(fold, e->thread, e->stack);
 		break;
 	case HS_WIRE_FORK:
 		hs_forks_note(&f->pub.forks, fold, e->stamp);
@@ -384,6 +438,10 @@ struct hs_folding *hs_folding_run(struct hs_capture *c, bool end)
 	struct folding *f = hs_xcalloc(1, sizeof(*f));
 	f->pub.capture = c;
 	f->pub.fold = hs_fold_new();
+	if (c->sample_mean)
+		hs_fold_sample(f->pub.fold, c->sample_mean);
+	if (c->header.flags & HS_WIRE_FREES_BY)
+		hs_fold_tell_frees(f->pub.fold);
 	f->pub.mappings = hs_mappings_new();
 	f->cutter = hs_segments_new();
 	restore_state(f);

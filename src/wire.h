@@ -44,10 +44,11 @@ enum hs_wire_exit {
 };
 
 /* header.flags */
-#define HS_WIRE_FORKED   1u /* began by fork: older blocks are unknown */
-#define HS_WIRE_ATTACHED 2u /* began after the program's first allocation */
-#define HS_WIRE_KEEP_LOG 4u /* the raw events are to be kept */
-#define HS_WIRE_OUTRUN   8u /* another malloc comes before ours in lookup order */
+#define HS_WIRE_FORKED   1u  /* began by fork: older blocks are unknown */
+#define HS_WIRE_ATTACHED 2u  /* began after the program's first allocation */
+#define HS_WIRE_KEEP_LOG 4u  /* the raw events are to be kept */
+#define HS_WIRE_OUTRUN   8u  /* another malloc comes before ours in lookup order */
+#define HS_WIRE_FREES_BY 16u /* FREE, DELETE and DELETE_ARRAY have a stack */
 
 struct hs_wire_header {
 	char magic[8];
@@ -86,7 +87,8 @@ enum hs_wire_section_tag {
 	HS_WIRE_EVENTS = 1,     /* struct hs_wire_chunk, then events */
 	HS_WIRE_RECORDS = 2,    /* struct hs_wire_section or _records, then records */
 	HS_WIRE_CHECKPOINT = 3, /* struct hs_wire_records, then records */
-	HS_WIRE_UNUSED = 4, /* struct hs_wire_section; the recorder may use it again */
+	HS_WIRE_UNUSED = 4,   /* struct hs_wire_section; the recorder may use it again */
+	HS_WIRE_COUNTERS = 5, /* struct hs_wire_section, then struct hs_wire_counters */
 };
 
 struct hs_wire_section {
@@ -110,6 +112,17 @@ struct hs_wire_records {
 	struct hs_wire_section section;
 	uint32_t generation;
 	uint32_t number; /* greater in later sections: pages are used again */
+};
+
+/*
+ * What threads have done so far, where allocations are sampled: all of it, while
+ * events tell but of samples.  Each is written by one thread at a time, and several
+ * may use one, one after another; the process's figures are the sums.
+ */
+struct hs_wire_counters {
+	uint64_t allocations, bytes;
+	uint64_t frees; /* calls that gave back a block, known or not */
+	uint64_t unused[5];
 };
 
 /* chunk.state */
@@ -164,6 +177,7 @@ enum hs_wire_kind {
 	HS_WIRE_DELETE = 10,
 	HS_WIRE_DELETE_ARRAY = 11,
 	HS_WIRE_FORK = 12, /* the process is about to fork; always has a stamp */
+	HS_WIRE_GONE = 13, /* that realloc has succeeded; its block was not sampled */
 };
 
 #define HS_WIRE_STACK_SHIFT   4
@@ -205,6 +219,7 @@ enum hs_wire_record {
 	HS_WIRE_VERSION_OF = 13, /* text: version of the tracker */
 	HS_WIRE_SYSTEM = 14,     /* text: kernel, libc, host; separated by NUL */
 	HS_WIRE_FORKED_AT = 15,  /* uleb stamp: the FORK in the parent's log */
+	HS_WIRE_SAMPLED = 48,    /* uleb mean bytes from one sample to the next */
 
 	/* Of the recorder. */
 	HS_WIRE_PIECE = 20,    /* uleb stream, sequence, tid, base_stamp; events */
@@ -224,16 +239,17 @@ enum hs_wire_record {
 	 * the block that a realloc gave back.
 	 */
 	HS_WIRE_FOLDED = 34,
-	HS_WIRE_FORKS = 35, /* what was live at each FORK; see forks.h */
+	HS_WIRE_FORKS = 35,       /* what was live at each FORK; see forks.h */
+	HS_WIRE_WEIGHTS = 40,     /* how sure estimates are; see segment.h */
+	HS_WIRE_FREE_STACKS = 45, /* who has freed what; see segment.h */
+	HS_WIRE_COUNTS = 49, /* uleb allocations, bytes, frees: sums of all counters */
 
-	/* Reserved: sampling weights, inherited blocks, Python code, marks, scan
-	 * results, stacks of frees, inline module data. */
-	HS_WIRE_WEIGHTS = 40,
+	/* Reserved: inherited blocks, Python code, marks, scan results, inline
+	 * module data. */
 	HS_WIRE_INHERITED = 41,
 	HS_WIRE_PYTHON_CODE = 42,
 	HS_WIRE_MARK = 43,
 	HS_WIRE_SCAN = 44,
-	HS_WIRE_FREE_STACKS = 45,
 	HS_WIRE_MODULE_DATA = 47,
 };
 
@@ -278,5 +294,6 @@ _Static_assert(sizeof(struct hs_wire_header) == 184, "header");
 _Static_assert(sizeof(struct hs_wire_section) == 16, "section");
 _Static_assert(sizeof(struct hs_wire_records) == 24, "records");
 _Static_assert(sizeof(struct hs_wire_chunk) == 48, "chunk");
+_Static_assert(sizeof(struct hs_wire_counters) == 64, "counters");
 
 #endif /* HS_WIRE_H */

@@ -19,6 +19,7 @@
 #include "src/recorder/sections.h"
 #include "src/recorder/target.h"
 #include "src/segment.h"
+#include "src/sitefacts.h"
 
 /* Some 10 bytes each. */
 #define LIVE_ROWS 16384u
@@ -74,6 +75,14 @@ static void put_state(struct rewriting *w, const struct hs_folding *f)
 	put_live_sets(w, f);
 	hs_peak_encode(f->fold, &w->record);
 	put_record(w, HS_WIRE_PEAK);
+	if (w->c->sample_mean) {
+		hs_weights_encode(f->fold, &w->record);
+		put_record(w, HS_WIRE_WEIGHTS);
+	}
+	if (w->c->header.flags & HS_WIRE_FREES_BY) {
+		hs_frees_encode(f->fold, &w->record);
+		put_record(w, HS_WIRE_FREE_STACKS);
+	}
 }
 
 static void put_mapped(struct rewriting *w, const struct hs_folding *f)
@@ -258,6 +267,21 @@ static void put_identity(struct rewriting *w, struct hs_out *page)
 		put_numbers(&w->record, &c->fork_stamp, 1);
 		put_record(w, HS_WIRE_FORKED_AT);
 	}
+	if (c->sample_mean) {
+		put_numbers(&w->record, &c->sample_mean, 1);
+		put_record(w, HS_WIRE_SAMPLED);
+	}
+}
+
+/* The counters stay where they are as long as the process lives. */
+static void put_counts(struct rewriting *w)
+{
+	const struct hs_wire_counters *n = &w->c->counts;
+	const uint64_t values[] = {n->allocations, n->bytes, n->frees};
+	if (!w->c->has_counts)
+		return;
+	put_numbers(&w->record, values, HS_COUNT(values));
+	put_record(w, HS_WIRE_COUNTS);
 }
 
 static struct hs_error *put_header(int fd, const struct hs_capture *c, uint64_t end_page,
@@ -309,6 +333,7 @@ static void put_all(struct rewriting *w, struct hs_out *page, const struct rc_en
 		hs_folding_free(f);
 	}
 	put_rest(w);
+	put_counts(w);
 	put_end(w, end);
 }
 

@@ -7,16 +7,18 @@ As a program: replay.py FILE.hsnap prints the figures as JSON.
 """
 import heapq
 import json
+import math
 import struct
 import sys
 
 PAGE = 4096
 SECTION_MAGIC = 0x63655348
-EVENTS, RECORDS = 1, 2
+EVENTS, RECORDS, COUNTERS = 1, 2, 5
 CHUNK_FREE = 3
-MODULE, THREAD, PIECE = 2, 3, 20
+MODULE, THREAD, PIECE, SAMPLED, COUNTS = 2, 3, 20, 48, 49
+FREES_BY = 16  # header flag
 RECORD, MALLOC, CALLOC, ALIGNED, REALLOC, FREE, RELEASE, RETAIN = range(8)
-NEW, NEW_ARRAY, DELETE, DELETE_ARRAY = range(8, 12)
+NEW, NEW_ARRAY, DELETE, DELETE_ARRAY, FORK, GONE = range(8, 14)
 ALLOCATIONS = {MALLOC, CALLOC, ALIGNED, REALLOC, NEW, NEW_ARRAY}
 FREES = {FREE, RELEASE, DELETE, DELETE_ARRAY}
 
@@ -77,6 +79,8 @@ class Capture:
         self.pieces = {}  # (stream, sequence) -> (tid, base_stamp, bytes)
         self.records = []  # (tag, payload), in file order
         self.threads = {}  # tid -> name
+        self.mean = 0  # bytes between samples; 0: all is there
+        self.counts = None  # allocations, bytes, frees, exactly; of samples alone
         self.read_header()
         self.read_sections()
         self.streams = {}
@@ -116,6 +120,10 @@ class Capture:
             tid = b.uleb()
             b.uleb()
             self.threads[tid] = b.run().decode(errors="replace")
+        if tag == SAMPLED:
+            self.mean = b.uleb()
+        if tag == COUNTS:
+            self.counts = [b.uleb(), b.uleb(), b.uleb()]
         self.records.append((tag, payload))
 
     def take_piece(self, stream, sequence, tid, base, data):
@@ -139,6 +147,10 @@ class Capture:
                     self.take_piece(stream, sequence, tid, base, payload)
             elif tag == RECORDS:
                 self.read_records(Bytes(payload))
+            elif tag == COUNTERS:
+                rows = list(struct.iter_unpack("<8Q", payload[:len(payload) // 64 * 64]))
+                sums = [sum(row[i] for row in rows) for i in range(3)]
+                self.counts = [a + b for a, b in zip(self.counts or (0, 0, 0), sums)]
             page += pages
 
     def decode(self, data, stamp):
@@ -192,6 +204,13 @@ class Capture:
         return found
 
 
+def weight(mean, size):
+    """Of a sampled block: the blocks and bytes that it stands for, and the
+    variances of both."""
+    p = -math.expm1(-max(size, 1) / mean)
+    return 1 / p, size / p, (1 - p) / p ** 2, (1 - p) / p ** 2 * size ** 2
+
+
 class Books:
     """Totals of a sequence of events, by a plain dictionary of live blocks."""
 
@@ -202,6 +221,7 @@ class Books:
         self.allocations = self.frees = self.allocated_bytes = 0
         self.temporary = self.live_bytes = self.peak_bytes = 0
         self.unmatched = 0
+        self.frees_by = {}  # (stack, stack of the free) -> [frees, bytes]
 
     def take(self, stream, thread, event):
         if event.kind in ALLOCATIONS:
@@ -210,13 +230,24 @@ class Books:
             self.free(stream, event)
         elif event.kind == RETAIN:
             self.retain(stream)
+        elif event.kind == GONE:
+            self.land(stream, event)
+
+    def land(self, stream, event):
+        if stream in self.released:
+            self.tell_free(self.released.pop(stream)[1], event)
+
+    def tell_free(self, block, event):
+        row = self.frees_by.setdefault((block[2], event.stack), [0, 0])
+        row[0] += 1
+        row[1] += block[0]
 
     def allocate(self, stream, thread, event):
         if event.address in self.live:
             raise Damaged(f"{event.address:#x} allocated twice")
         self.live[event.address] = (event.size, thread, event.stack)
         self.latest[thread] = event.address
-        self.released.pop(stream, None)
+        self.land(stream, event)
         self.allocations += 1
         self.allocated_bytes += event.size
         self.live_bytes += event.size
@@ -234,7 +265,9 @@ class Books:
         self.temporary += temporary
         self.frees += 1
         self.live_bytes -= size
-        if event.kind == RELEASE:
+        if event.kind != RELEASE:
+            self.tell_free(block, event)
+        else:
             self.released[stream] = (event.address, block, temporary)
 
     def retain(self, stream):
