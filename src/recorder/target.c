@@ -11,8 +11,8 @@
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
-#include <x86intrin.h>
 
+#include "src/counter.h"
 #include "src/recorder/io.h"
 
 /* A capture may not be larger: offsets stay far from overflow. */
@@ -168,7 +168,7 @@ uint64_t rc_target_stamp(struct rc_target *t)
 {
 	if (t->clock == HS_WIRE_CLOCK_COUNTER)
 		return __atomic_add_fetch(&t->header->sequence, 1, __ATOMIC_ACQ_REL);
-	return __rdtsc();
+	return hs_counter();
 }
 
 static uint64_t read_clock(clockid_t id)

@@ -176,7 +176,7 @@ void tr_clock_leave_tsc(void)
 	if (!tr_clock_is_tsc)
 		return;
 	if (tr_header)
-		__atomic_store_n(&tr_header->sequence, sys_tsc(), __ATOMIC_SEQ_CST);
+		__atomic_store_n(&tr_header->sequence, hs_counter(), __ATOMIC_SEQ_CST);
 	__atomic_store_n(&tr_clock_is_tsc, false, __ATOMIC_SEQ_CST);
 }
 

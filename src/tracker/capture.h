@@ -50,7 +50,7 @@ extern TR_HIDDEN bool tr_clock_is_tsc;
 static inline uint64_t tr_stamp(void)
 {
 	if (TR_LIKELY(tr_clock_is_tsc))
-		return sys_tsc();
+		return hs_counter();
 	return __atomic_add_fetch(&tr_header->sequence, 1, __ATOMIC_SEQ_CST);
 }
 

@@ -26,7 +26,7 @@ static int32_t narrow(struct program *p, int64_t value)
 	return (int32_t)value;
 }
 
-/* Registers beyond rip (vectors, saved by functions of Windows' ABI) do not matter. */
+/* Registers beyond these (vectors, saved by functions of Windows' ABI) do not matter. */
 static void set_register(struct program *p, uint64_t reg, enum tr_how how, int64_t value)
 {
 	if (reg >= TR_REGISTERS)
@@ -214,6 +214,8 @@ static void run_extended(struct program *p, uint8_t op)
 		tr_bytes_uleb(&p->b);
 		break;
 	default:
+		if (tr_cfa_is_marker(op))
+			break;
 		if ((op >= 0x0c && op <= 0x0f) || op == 0x12 || op == 0x13)
 			run_cfa_rule(p, op);
 		else

@@ -110,7 +110,7 @@ static uint64_t encoded_pointer(struct tr_bytes *b, uint8_t encoding)
 	uint64_t value = encoded_number(b, encoding);
 	if ((encoding & ENCODING_BASE) == ENCODING_PCREL)
 		return here + value;
-	/* Text-, data- and function-relative code pointers exist on no x86-64. */
+	/* Text-, data- and function-relative code pointers exist nowhere here. */
 	if ((encoding & ENCODING_BASE) != ENCODING_ABSOLUTE)
 		b->bad = true;
 	return value;
@@ -135,7 +135,7 @@ static void cie_augmentation(struct tr_bytes *b, const uint8_t *aug, struct tr_f
 			encoded_number(&data, encoding);
 		} else if (*aug == 'S') {
 			fde->signal = true;
-		} else {
+		} else if (*aug != 'B' && *aug != 'G') { /* AArch64's; without data */
 			break; /* the length lets us skip what we do not know */
 		}
 	}
@@ -157,7 +157,7 @@ static void cie_parse(struct tr_bytes b, struct tr_fde *fde, bool *augmented, bo
 		b.bad |= tr_bytes_fixed(&b, 2) != 8;
 	fde->code_align = tr_bytes_uleb(&b);
 	fde->data_align = tr_bytes_sleb(&b);
-	b.bad |= (version == 1 ? tr_bytes_fixed(&b, 1) : tr_bytes_uleb(&b)) != TR_RIP;
+	b.bad |= (version == 1 ? tr_bytes_fixed(&b, 1) : tr_bytes_uleb(&b)) != TR_RA;
 	*augmented = *aug == 'z';
 	cie_augmentation(&b, aug, fde);
 	fde->common = b;

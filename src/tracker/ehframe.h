@@ -14,17 +14,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-struct dl_find_object;
+#include "src/tracker/arch.h"
 
-/* DWARF numbers of x86-64 (psABI figure 3.36). */
-enum {
-	TR_RBX = 3,
-	TR_RBP = 6,
-	TR_RSP = 7,
-	TR_R12 = 12,
-	TR_RIP = 16,
-	TR_REGISTERS = 17,
-};
+struct dl_find_object;
 
 /* Unread bytes.  Reading past the end yields 0 and sets BAD for good. */
 struct tr_bytes {

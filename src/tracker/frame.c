@@ -40,13 +40,19 @@ bool tr_frame_set_sp(struct tr_frame *f, uint64_t sp)
 	return f->end != 0;
 }
 
-/* Go to the caller, whose sp is CFA and whose fp lies at FP_SLOT unless that is 0. */
-static enum tr_outcome step_to_cfa(struct tr_frame *f, uint64_t cfa, uint64_t fp_slot)
+/*
+ * Go to the caller, whose sp is CFA, whose fp lies at FP_SLOT unless that is 0, and
+ * to which the word at RA returns.
+ */
+static enum tr_outcome step_to_cfa(struct tr_frame *f, uint64_t cfa, uint64_t fp_slot,
+				   uint64_t ra)
 {
-	if (cfa <= f->sp || !reaches(f, cfa) || (fp_slot && !in_reach(f, fp_slot)))
+	if (cfa <= f->sp || !reaches(f, cfa) || !in_reach(f, ra) ||
+	    (fp_slot && !in_reach(f, fp_slot)))
 		return TR_WALK_CUT;
 	f->reads.fp_slot = fp_slot;
-	f->key = tr_word_at(cfa - 8);
+	f->addr = ra;
+	f->key = tr_code(tr_word_at(ra));
 	f->fp = fp_slot ? tr_word_at(fp_slot) : f->fp;
 	f->sp = cfa;
 	return TR_WALK_ON;
@@ -58,7 +64,8 @@ static enum tr_outcome step_drap(struct tr_frame *f, unsigned slots)
 	if (!in_reach(f, cfa_slot))
 		return TR_WALK_CUT;
 	f->reads.cfa_slot = cfa_slot;
-	return step_to_cfa(f, tr_word_at(cfa_slot), f->fp);
+	uint64_t cfa = tr_word_at(cfa_slot);
+	return step_to_cfa(f, cfa, f->fp, cfa - 8);
 }
 
 static enum tr_outcome step_signal(struct tr_frame *f)
@@ -67,33 +74,33 @@ static enum tr_outcome step_signal(struct tr_frame *f)
 	f->opaque = true;
 	if (!reaches(f, sp + TR_SIGNAL_SIZE))
 		return TR_WALK_CUT;
-	f->key = tr_word_at(sp + TR_SIGNAL_RIP) + 1;
-	f->fp = tr_word_at(sp + TR_SIGNAL_RBP);
+	f->key = tr_word_at(sp + TR_SIGNAL_PC) + 1;
+	f->fp = tr_word_at(sp + TR_SIGNAL_FP);
 	f->interrupted_key = f->key;
-	return tr_frame_set_sp(f, tr_word_at(sp + TR_SIGNAL_RSP)) ? TR_WALK_ON
-								  : TR_WALK_CUT;
+	return tr_frame_set_sp(f, tr_word_at(sp + TR_SIGNAL_SP)) ? TR_WALK_ON
+								 : TR_WALK_CUT;
 }
 
 /* Take over what the general step found. */
 static enum tr_outcome step_general(struct tr_frame *f)
 {
-	struct tr_machine m = {.known = 1u << TR_RSP | 1u << TR_RBP | 1u << TR_RIP,
+	struct tr_machine m = {.known = TR_BIT(TR_SP) | TR_BIT(TR_FP) | TR_BIT(TR_PC),
 			       .interrupted = interrupted(f)};
-	m.reg[TR_RSP] = f->sp;
-	m.reg[TR_RBP] = f->fp;
-	m.reg[TR_RIP] = f->key - interrupted(f);
+	m.reg[TR_SP] = f->sp;
+	m.reg[TR_FP] = f->fp;
+	m.reg[TR_PC] = f->key - interrupted(f);
 	f->opaque = true;
 	enum tr_step step = tr_machine_step(&m);
-	if (step == TR_STEP_UNKNOWN || (!step && !tr_machine_knows(&m, TR_RBP)))
+	if (step == TR_STEP_UNKNOWN || (!step && !tr_machine_knows(&m, TR_FP)))
 		return TR_WALK_FULLY;
 	if (step)
 		return step == TR_STEP_END ? TR_WALK_COMPLETE : TR_WALK_CUT;
-	if (m.reg[TR_RSP] <= f->sp && !m.interrupted)
+	if (m.reg[TR_SP] <= f->sp && !m.interrupted)
 		return TR_WALK_CUT;
-	f->key = m.reg[TR_RIP] + m.interrupted;
-	f->fp = m.reg[TR_RBP];
+	f->key = m.reg[TR_PC] + m.interrupted;
+	f->fp = m.reg[TR_FP];
 	f->interrupted_key = m.interrupted ? f->key : f->interrupted_key;
-	return tr_frame_set_sp(f, m.reg[TR_RSP]) ? TR_WALK_ON : TR_WALK_CUT;
+	return tr_frame_set_sp(f, m.reg[TR_SP]) ? TR_WALK_ON : TR_WALK_CUT;
 }
 
 static enum tr_outcome step_side(struct tr_frame *f)
@@ -112,14 +119,7 @@ static enum tr_outcome step_side(struct tr_frame *f)
 	if (side.fp_how != TR_SIDE_FP_SAME)
 		fp_slot = (side.fp_how == TR_SIDE_FP_AT_CFA ? cfa : f->fp) +
 			  (uint64_t)side.fp_offset;
-	return step_to_cfa(f, cfa, fp_slot);
-}
-
-static uint64_t thread_pointer(void)
-{
-	uint64_t tp;
-	__asm__("movq %%fs:0, %0" : "=r"(tp));
-	return tp;
+	return step_to_cfa(f, cfa, fp_slot, cfa + (uint64_t)side.ra_offset);
 }
 
 /*
@@ -129,15 +129,15 @@ static uint64_t thread_pointer(void)
  */
 enum tr_outcome tr_step_guess(struct tr_frame *f)
 {
-	uint64_t fp = f->fp, tp = thread_pointer();
+	uint64_t fp = f->fp, tp = (uintptr_t)__builtin_thread_pointer();
 	if (fp < f->sp || fp % 8 || fp - f->sp > GUESSED_FRAME_MAX ||
 	    !reaches(f, fp + 16) || (f->sp < tp && fp + 16 > tp))
 		return TR_WALK_CUT;
-	uint64_t key = tr_word_at(fp + 8);
+	uint64_t key = tr_code(tr_word_at(fp + 8));
 	if (!tr_may_be_code(key) || tr_rows_get(key) == TR_RULE_NO_CODE)
 		return TR_WALK_CUT;
 	f->guessed = true;
-	return step_to_cfa(f, fp + 16, fp);
+	return step_to_cfa(f, fp + 16, fp, fp + 8);
 }
 
 /*

@@ -37,6 +37,7 @@ struct tr_frame {
 	 */
 	bool opaque;
 	struct tr_step_reads reads;
+	uint64_t addr; /* where the last step, unless it was opaque, found the key */
 };
 
 enum tr_outcome {
@@ -47,10 +48,10 @@ enum tr_outcome {
 	TR_WALK_FULLY,    /* needs registers that the frame does not have */
 };
 
-/* User code lies above the unmappable first page and below 2^47. */
+/* User code lies above the unmappable first page. */
 static inline bool tr_may_be_code(uint64_t addr)
 {
-	return addr - 4096 < ((uint64_t)1 << 47) - 4096;
+	return addr - 4096 < ((uint64_t)1 << TR_ADDRESS_BITS) - 4096;
 }
 
 /* Go to the caller of F, whose rule is the special RULE. */

@@ -5,9 +5,9 @@
  * tracker map does not come by here; what a foreign malloc maps does, and is
  * passed over: its blocks are known.
  *
- * These six arguments fill all registers of the calling convention, so there is
- * no stub.  A function that asks for its frame's address keeps a frame pointer:
- * the caller's lies there, and the return address above it.
+ * Where six arguments fill all registers of the calling convention there is no
+ * stub: TR_PLAIN_FRAME() is where the caller's frame pointer lies, the return
+ * address above it; and behind that, the caller's frame.
  *
  * A range's end is stamped before the call and its beginning after, as blocks'
  * are; the records follow the call, when it is known to have succeeded.
@@ -19,9 +19,6 @@
 #include "src/tracker/record.h"
 
 #define FAILED ((void *)-1)
-
-/* Where the calling hook's frame lies: the caller's frame pointer, its return address. */
-#define FRAME() ((const uint64_t *)__builtin_frame_address(0))
 
 struct range {
 	uint64_t at, length;
@@ -60,28 +57,30 @@ static void record(unsigned op, struct range range, int prot, int flags, uint64_
 	tr_leave(s);
 }
 
-#define MMAP(name)                                                                       \
-	TR_EXPORT void *name(void *at, size_t length, int prot, int flags, int fd,       \
-			     int64_t offset);                                            \
-	void *name(void *at, size_t length, int prot, int flags, int fd, int64_t offset) \
-	{                                                                                \
-		void *p = tr_real.name(at, length, prot, flags, fd, offset);             \
-		if (p != FAILED)                                                         \
-			record(HS_WIRE_MAP_MMAP, range_of(p, length), prot, flags, 0,    \
-			       FRAME());                                                 \
-		return p;                                                                \
+#define MMAP(name)                                                                      \
+	TR_PLAIN_LINKAGE void *TR_PLAIN_NAME(name)(void *at, size_t length, int prot,   \
+						   int flags, int fd, int64_t offset);  \
+	void *TR_PLAIN_NAME(name)(void *at, size_t length, int prot, int flags, int fd, \
+				  int64_t offset)                                       \
+	{                                                                               \
+		void *p = tr_real.name(at, length, prot, flags, fd, offset);            \
+		if (p != FAILED)                                                        \
+			record(HS_WIRE_MAP_MMAP, range_of(p, length), prot, flags, 0,   \
+			       TR_PLAIN_FRAME());                                       \
+		return p;                                                               \
 	}
 
 MMAP(mmap)
 MMAP(mmap64)
 
-TR_EXPORT int munmap(void *at, size_t length);
-int munmap(void *at, size_t length)
+TR_PLAIN_LINKAGE int TR_PLAIN_NAME(munmap)(void *at, size_t length);
+int TR_PLAIN_NAME(munmap)(void *at, size_t length)
 {
 	uint64_t stamp = stamp_before();
 	int ret = tr_real.munmap(at, length);
 	if (ret == 0)
-		record(HS_WIRE_MAP_MUNMAP, range_of(at, length), 0, 0, stamp, FRAME());
+		record(HS_WIRE_MAP_MUNMAP, range_of(at, length), 0, 0, stamp,
+		       TR_PLAIN_FRAME());
 	return ret;
 }
 
@@ -96,8 +95,10 @@ static struct range released(struct range old, struct range new, int flags)
 }
 
 /* Declared variadic by libc; it takes five words wherever it is called. */
-TR_EXPORT void *mremap(void *at, size_t old_size, size_t new_size, int flags, void *to);
-void *mremap(void *at, size_t old_size, size_t new_size, int flags, void *to)
+TR_PLAIN_LINKAGE void *TR_PLAIN_NAME(mremap)(void *at, size_t old_size, size_t new_size,
+					     int flags, void *to);
+void *TR_PLAIN_NAME(mremap)(void *at, size_t old_size, size_t new_size, int flags,
+			    void *to)
 {
 	uint64_t stamp = stamp_before();
 	void *p = tr_real.mremap(at, old_size, new_size, flags, to);
@@ -106,7 +107,7 @@ void *mremap(void *at, size_t old_size, size_t new_size, int flags, void *to)
 	struct range old = range_of(at, old_size), new = range_of(p, new_size);
 	struct range gone = released(old, new, flags);
 	if (gone.length)
-		record(HS_WIRE_MAP_RELEASE, gone, 0, 0, stamp, FRAME());
-	record(HS_WIRE_MAP_MREMAP, new, 0, flags, 0, FRAME());
+		record(HS_WIRE_MAP_RELEASE, gone, 0, 0, stamp, TR_PLAIN_FRAME());
+	record(HS_WIRE_MAP_MREMAP, new, 0, flags, 0, TR_PLAIN_FRAME());
 	return p;
 }

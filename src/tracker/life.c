@@ -48,7 +48,7 @@ static bool open_capture(uint32_t flags)
 static bool begin(uint32_t flags)
 {
 	enum tr_state state = TR_WAITING;
-	tr_clock_is_tsc = sys_tsc_is_usable();
+	tr_clock_is_tsc = sys_counter_is_usable();
 	if (tr_selected())
 		state = open_capture(flags) ? TR_ON : TR_DEAD;
 	if (state != TR_ON && (flags & HS_WIRE_FORKED))

@@ -58,42 +58,46 @@ static enum tr_step row_register(const struct tr_machine *m, const struct tr_row
  */
 static bool kept(const struct tr_machine *m, const struct tr_row *row, unsigned reg)
 {
+	bool is_link = TR_HAS_LINK_REGISTER && reg == TR_RA && m->interrupted;
 	return row->how[reg] == TR_SAME && tr_machine_knows(m, reg) &&
-	       (row->signal || TR_CALL_PRESERVED >> reg & 1);
+	       (row->signal || is_link || (TR_CALL_PRESERVED & TR_BIT(reg)));
 }
 
 enum tr_step tr_machine_step_row(struct tr_machine *m, const struct tr_row *row)
 {
 	struct tr_machine caller = {.interrupted = row->signal};
 	uint64_t cfa;
-	if (row->how[TR_RIP] == TR_UNDEFINED)
+	if (row->how[TR_RA] == TR_UNDEFINED)
 		return TR_STEP_END;
-	if (row->how[TR_RIP] == TR_SAME)
-		return TR_STEP_BROKEN; /* x86-64 has no link register */
+	/* A function that made a call has put the link register away before. */
+	if (row->how[TR_RA] == TR_SAME && !(TR_HAS_LINK_REGISTER && m->interrupted))
+		return TR_STEP_BROKEN;
 	enum tr_step step = row_cfa(m, row, &cfa);
 	if (step)
 		return step;
 	for (unsigned reg = 0; reg < TR_REGISTERS; reg++) {
 		uint64_t value = m->reg[reg];
-		if (reg == TR_RSP && row->how[reg] == TR_SAME)
+		if (reg == TR_SP && row->how[reg] == TR_SAME)
 			value = cfa;
 		else if (!kept(m, row, reg) &&
 			 row_register(m, row, reg, cfa, &value) != TR_STEP_DONE)
 			continue;
 		caller.reg[reg] = value;
-		caller.known |= 1u << reg;
+		caller.known |= TR_BIT(reg);
 	}
-	if (!tr_machine_knows(&caller, TR_RIP))
-		return row_register(m, row, TR_RIP, cfa, &cfa);
-	if (!tr_machine_knows(&caller, TR_RSP))
-		return row_register(m, row, TR_RSP, cfa, &cfa);
+	if (!tr_machine_knows(&caller, TR_RA))
+		return row_register(m, row, TR_RA, cfa, &cfa);
+	if (!tr_machine_knows(&caller, TR_SP))
+		return row_register(m, row, TR_SP, cfa, &cfa);
+	caller.reg[TR_PC] = tr_code(caller.reg[TR_RA]);
+	caller.known |= TR_BIT(TR_PC);
 	*m = caller;
 	return TR_STEP_DONE;
 }
 
 enum tr_step tr_machine_step(struct tr_machine *m)
 {
-	uint64_t pc = m->reg[TR_RIP] - !m->interrupted;
+	uint64_t pc = m->reg[TR_PC] - !m->interrupted;
 	struct dl_find_object object;
 	struct tr_fde fde;
 	struct tr_row row;

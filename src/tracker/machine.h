@@ -15,8 +15,8 @@
 #include "src/tracker/ehframe.h"
 
 struct tr_machine {
-	uint32_t known;   /* bit per register */
-	bool interrupted; /* rip is an instruction that was not yet run, not a return
+	uint64_t known;   /* bit per register */
+	bool interrupted; /* pc is an instruction that was not yet run, not a return
 			     address */
 	uint64_t reg[TR_REGISTERS];
 };
@@ -29,23 +29,13 @@ enum tr_step {
 	TR_STEP_BROKEN = 4,  /* leads to memory that cannot be read, or nowhere */
 };
 
-/* Take in the registers of the calling function as they are here. */
-#define TR_MACHINE_CAPTURE(m)                      \
-	__asm__ volatile("movq %%rbx, 24(%0)\n\t"  \
-			 "movq %%rbp, 48(%0)\n\t"  \
-			 "movq %%rsp, 56(%0)\n\t"  \
-			 "movq %%r12, 96(%0)\n\t"  \
-			 "movq %%r13, 104(%0)\n\t" \
-			 "movq %%r14, 112(%0)\n\t" \
-			 "movq %%r15, 120(%0)\n\t" \
-			 "leaq 1f(%%rip), %%rax\n" \
-			 "1:\tmovq %%rax, 128(%0)" \
-			 :                         \
-			 : "r"((m)->reg)           \
-			 : "rax", "memory")
+/*
+ * TR_MACHINE_CAPTURE(M) takes in the registers of the calling function as they
+ * are here: those that calls preserve (TR_CALL_PRESERVED), and pc.
+ */
 
-/* The registers that TR_MACHINE_CAPTURE fills in: those a call preserves. */
-#define TR_CALL_PRESERVED 0xf0c8u
+/* REG's bit. */
+#define TR_BIT(reg) ((uint64_t)1 << (reg))
 
 static inline bool tr_machine_knows(const struct tr_machine *m, unsigned reg)
 {

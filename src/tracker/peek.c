@@ -40,16 +40,10 @@ static bool stretch_holds(uint64_t stretch, uint64_t addr)
  */
 bool tr_page_readable(uint64_t addr)
 {
-	long ret;
 	if (page_of(addr) == 0)
 		return false; /* to the kernel a null means: no new set */
-	register long set_size __asm__("r10") = 8;
-	__asm__ volatile("syscall"
-			 : "=a"(ret)
-			 : "0"((long)SYS_rt_sigprocmask), "D"(-1L), "S"(page_of(addr)),
-			   "d"(0L), "r"(set_size)
-			 : "rcx", "r11", "memory");
-	return ret != -EFAULT;
+	return tr_system_call(SYS_rt_sigprocmask, -1, (long)page_of(addr), 0, 8, 0, 0) !=
+	       -EFAULT;
 }
 
 /* Did the stack of the current stretch grow down to ADDR?  The joint stretch, or 0. */
@@ -73,7 +67,7 @@ uint64_t tr_stretch_find(uint64_t addr)
 		uint64_t joint = stretch_join_below(addr);
 		if (joint)
 			return tr_stretches[0] = joint;
-		if (addr >> 47 || !tr_page_readable(addr))
+		if (addr >> TR_ADDRESS_BITS || !tr_page_readable(addr))
 			return 0;
 		previous = stretch_make(page_of(addr), page_of(addr) + PAGE_SIZE);
 	}
@@ -87,7 +81,8 @@ uint64_t tr_stretch_extend(uint64_t addr, uint64_t end)
 {
 	uint64_t stretch = tr_stretch_find(addr), start = tr_stretch_start(stretch);
 	uint64_t known = start + tr_stretch_size(stretch);
-	if (!stretch || end >> 47 || (end > known && end - known > FRAME_SIZE_MAX))
+	if (!stretch || end >> TR_ADDRESS_BITS ||
+	    (end > known && end - known > FRAME_SIZE_MAX))
 		return known;
 	uint64_t before = known;
 	while (known < end && tr_page_readable(known))
@@ -100,7 +95,7 @@ uint64_t tr_stretch_extend(uint64_t addr, uint64_t end)
 bool tr_peek(uint64_t addr, size_t size, uint64_t *ret)
 {
 	uint64_t last = addr + size - 1;
-	if (last < addr || last >> 47)
+	if (last < addr || last >> TR_ADDRESS_BITS)
 		return false;
 	if (!stretch_holds(tr_stretches[0], addr) ||
 	    !stretch_holds(tr_stretches[0], last))

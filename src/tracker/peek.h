@@ -20,6 +20,8 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "src/tracker/arch.h"
+
 /*
  * A stretch is one word, so that a signal handler never sees half of one:
  * number of the first page, then 28 bits of count.  0 is none.

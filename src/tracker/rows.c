@@ -10,6 +10,7 @@
 
 #include "src/tracker/ehframe.h"
 #include "src/tracker/peek.h"
+#include "src/tracker/rules.h"
 #include "src/tracker/unwind.h"
 
 /*
@@ -31,22 +32,36 @@ struct side_entry {
 uint64_t tr_rows[1 << TR_ROWS_BITS] __attribute__((aligned(64)));
 static struct side_entry side_table[1 << SIDE_BITS];
 
-/* A side row as one word: both offsets, kinds in the low bits of fp's. */
+/*
+ * A side row as one word: kinds (4 bits), and in units of 8 how far the return
+ * address lies below the CFA (19), the caller's fp (19) and the CFA (22).
+ */
 static uint64_t side_pack(const struct tr_side *side)
 {
 	uint64_t kinds = side->cfa_from_fp | side->cfa_deref << 1 | side->fp_how << 2;
-	return (uint64_t)side->cfa_offset << 32 | (uint32_t)side->fp_offset << 4 | kinds;
+	uint64_t ra = (uint32_t)-side->ra_offset / 8,
+		 fp = (uint32_t)side->fp_offset << 10;
+	return (uint64_t)(side->cfa_offset / 8) << 42 | fp >> 13 << 23 | ra << 4 | kinds;
 }
 
 static struct tr_side side_unpack(uint64_t word)
 {
 	return (struct tr_side){
-		.cfa_offset = (int32_t)(word >> 32),
-		.fp_offset = (int32_t)(uint32_t)word >> 4,
+		.cfa_offset = (int32_t)((int64_t)word >> 42) * 8,
+		.fp_offset = (int32_t)(uint32_t)(word >> 23 << 13) >> 13 << 3,
+		.ra_offset = -(int32_t)(word >> 4 & 0x7ffff) * 8,
 		.cfa_from_fp = word & 1,
 		.cfa_deref = word >> 1 & 1,
 		.fp_how = word >> 2 & 3,
 	};
+}
+
+/* Would that give SIDE back? */
+static bool side_fits(const struct tr_side *side)
+{
+	struct tr_side back = side_unpack(side_pack(side));
+	return back.cfa_offset == side->cfa_offset && back.fp_offset == side->fp_offset &&
+	       back.ra_offset == side->ra_offset;
 }
 
 static struct side_entry *side_at(uint64_t key, unsigned probe)
@@ -69,9 +84,11 @@ bool tr_rows_side(uint64_t key, struct tr_side *ret)
 	return false;
 }
 
-/* Keep KEY's row.  False if there is no room. */
+/* Keep KEY's row.  False if there is no room, or not for such an odd one. */
 static bool side_put(uint64_t key, const struct tr_side *side)
 {
+	if (!side_fits(side))
+		return false;
 	for (unsigned probe = 0; probe < SIDE_PROBES; probe++) {
 		struct side_entry *entry = side_at(key, probe);
 		uint64_t found = 0;
@@ -89,8 +106,7 @@ static bool side_put(uint64_t key, const struct tr_side *side)
 	return false;
 }
 
-/* Is the expression "register REG + offset", then DEREF or nothing? */
-static bool expr_is_offset(struct tr_bytes expr, unsigned reg, bool deref, int64_t *ret)
+bool tr_expr_is_offset(struct tr_bytes expr, unsigned reg, bool deref, int64_t *ret)
 {
 	if (tr_bytes_fixed(&expr, 1) != 0x70 + reg) /* DW_OP_breg0 + reg */
 		return false;
@@ -100,29 +116,6 @@ static bool expr_is_offset(struct tr_bytes expr, unsigned reg, bool deref, int64
 	return !expr.bad && expr.at == expr.end && *ret >= -(1 << 24) && *ret < 1 << 24;
 }
 
-/* Is ROW's register REG saved at sp + OFFSET? */
-static bool saved_at_sp(const struct tr_row *row, unsigned reg, int64_t offset)
-{
-	int64_t found;
-	return row->how[reg] == TR_AT_EXPR &&
-	       expr_is_offset(tr_row_expr(row, row->value[reg]), TR_RSP, false, &found) &&
-	       found == offset;
-}
-
-/*
- * Is this the kernel's frame for a signal (arch/x86/include/uapi/asm/ucontext.h),
- * as glibc and the others describe it?  A frame that calls itself a signal's may
- * have another layout.
- */
-static bool row_is_signal(const struct tr_row *row)
-{
-	int64_t offset;
-	return row->signal && row->cfa_is_expr &&
-	       expr_is_offset(tr_row_expr(row, row->cfa_value), TR_RSP, true, &offset) &&
-	       offset == TR_SIGNAL_RSP && saved_at_sp(row, TR_RBP, TR_SIGNAL_RBP) &&
-	       saved_at_sp(row, TR_RIP, TR_SIGNAL_RIP);
-}
-
 /* Put into SIDE where ROW's CFA is.  False if that needs more than sp and fp. */
 static bool side_cfa(const struct tr_row *row, struct tr_side *side)
 {
@@ -130,12 +123,12 @@ static bool side_cfa(const struct tr_row *row, struct tr_side *side)
 	if (row->cfa_is_expr) {
 		struct tr_bytes expr = tr_row_expr(row, row->cfa_value);
 		side->cfa_deref = true;
-		side->cfa_from_fp = expr_is_offset(expr, TR_RBP, true, &offset);
-		if (!side->cfa_from_fp && !expr_is_offset(expr, TR_RSP, true, &offset))
+		side->cfa_from_fp = tr_expr_is_offset(expr, TR_FP, true, &offset);
+		if (!side->cfa_from_fp && !tr_expr_is_offset(expr, TR_SP, true, &offset))
 			return false;
-	} else if (row->cfa_reg == TR_RBP) {
+	} else if (row->cfa_reg == TR_FP) {
 		side->cfa_from_fp = true;
-	} else if (row->cfa_reg != TR_RSP) {
+	} else if (row->cfa_reg != TR_SP) {
 		return false;
 	}
 	side->cfa_offset = (int32_t)offset;
@@ -145,17 +138,17 @@ static bool side_cfa(const struct tr_row *row, struct tr_side *side)
 /* Likewise the caller's fp. */
 static bool side_fp(const struct tr_row *row, struct tr_side *side)
 {
-	int64_t offset = row->value[TR_RBP];
-	if (row->how[TR_RBP] == TR_SAME || row->how[TR_RBP] == TR_UNDEFINED) {
+	int64_t offset = row->value[TR_FP];
+	if (row->how[TR_FP] == TR_SAME || row->how[TR_FP] == TR_UNDEFINED) {
 		side->fp_how = TR_SIDE_FP_SAME;
 		return true;
 	}
-	if (row->how[TR_RBP] == TR_AT_CFA) {
+	if (row->how[TR_FP] == TR_AT_CFA) {
 		side->fp_how = TR_SIDE_FP_AT_CFA;
-	} else if (row->how[TR_RBP] == TR_AT_EXPR) {
+	} else if (row->how[TR_FP] == TR_AT_EXPR) {
 		side->fp_how = TR_SIDE_FP_AT_FP;
-		if (!expr_is_offset(tr_row_expr(row, row->value[TR_RBP]), TR_RBP, false,
-				    &offset))
+		if (!tr_expr_is_offset(tr_row_expr(row, row->value[TR_FP]), TR_FP, false,
+				       &offset))
 			return false;
 	} else {
 		return false;
@@ -164,43 +157,17 @@ static bool side_fp(const struct tr_row *row, struct tr_side *side)
 	return offset >= -(1 << 24) && offset < 1 << 24;
 }
 
-/* The bits of a special rule that stand for OPERAND, at most 15. */
-static uint32_t rule_operand(uint32_t operand)
-{
-	return (operand & TR_RULE_SLOT) | (operand & 8) << 12;
-}
-
-/* Return the rule that says what SIDE says, or 0 if that is too much for one. */
-static uint32_t rule_from_side(const struct tr_side *side)
-{
-	int32_t cfa = side->cfa_offset, slot = 0;
-	if (cfa % 8 || side->fp_offset % 8)
-		return 0;
-	if (side->cfa_deref) {
-		bool drap = side->cfa_from_fp && side->fp_how == TR_SIDE_FP_AT_FP &&
-			    side->fp_offset == 0 && cfa < 0 && cfa >= -15 * 8;
-		return drap ? TR_RULE_DRAP | rule_operand((uint32_t)-cfa / 8) : 0;
-	}
-	if (side->fp_how == TR_SIDE_FP_AT_CFA)
-		slot = -side->fp_offset / 8 - 1;
-	if (side->fp_how == TR_SIDE_FP_AT_FP || cfa <= 0 ||
-	    cfa >= (int32_t)TR_RULE_SPECIAL || slot < 0 || slot > (int32_t)TR_RULE_SLOT ||
-	    (side->fp_how == TR_SIDE_FP_AT_CFA && slot == 0))
-		return 0;
-	return (uint32_t)cfa | (uint32_t)slot | (side->cfa_from_fp ? TR_RULE_FP : 0);
-}
-
 static uint32_t rule_from_row(uint64_t key, const struct tr_row *row)
 {
 	struct tr_side side = {0};
-	if (row->how[TR_RIP] == TR_UNDEFINED)
+	if (row->how[TR_RA] == TR_UNDEFINED)
 		return TR_RULE_END;
-	if (row_is_signal(row))
+	if (tr_row_is_signal(row, key))
 		return TR_RULE_SIGNAL;
-	if (row->signal || row->how[TR_RSP] != TR_SAME || row->how[TR_RIP] != TR_AT_CFA ||
-	    row->value[TR_RIP] != -8 || !side_cfa(row, &side) || !side_fp(row, &side))
+	if (row->signal || !tr_side_take_ra(row, &side) || !side_cfa(row, &side) ||
+	    !side_fp(row, &side))
 		return TR_RULE_GENERAL;
-	uint32_t rule = rule_from_side(&side);
+	uint32_t rule = tr_rule_from_side(&side);
 	if (rule)
 		return rule;
 	return side_put(key, &side) ? TR_RULE_SIDE : TR_RULE_GENERAL;
@@ -217,20 +184,12 @@ static bool starts_a_stack(const struct dl_find_object *object, uint64_t key)
 	return tr_fde_find(object, key, &fde) && fde.start == key;
 }
 
-/* Is there "mov $15, %rax; syscall" (rt_sigreturn), as where handlers return to? */
-static bool returns_from_signal(uint64_t addr)
-{
-	uint64_t begin, end;
-	return tr_peek(addr, 8, &begin) && tr_peek(addr + 8, 1, &end) &&
-	       begin == 0x0f0000000fc0c748 && end == 0x05;
-}
-
 /* The rule for KEY in OBJECT (NULL: none), which has no CFI for it. */
 static uint32_t rule_without_cfi(const struct dl_find_object *object, uint64_t key)
 {
 	if (!tr_page_readable(key - 1))
 		return TR_RULE_NO_CODE;
-	if (returns_from_signal(key))
+	if (tr_returns_from_signal(key))
 		return TR_RULE_SIGNAL;
 	if (object && starts_a_stack(object, key))
 		return TR_RULE_END;

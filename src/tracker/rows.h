@@ -10,12 +10,13 @@
  *
  * A rule has 16 bits.  From frame to caller, most are:
  *
- *      bits 0-2    k: the caller's fp lies at CFA - 8 - 8k; 0: it is unchanged
- *      bits 3-14   offset of the CFA from its base; from TR_RULE_SPECIAL on, see
- *                  below
- *      bit 15      the base: 0 sp, 1 fp
+ *      TR_RULE_OFFSET   offset of the CFA from its base; from TR_RULE_SPECIAL on,
+ *                       see below
+ *      bit 15           the base: 0 sp, 1 fp
+ *      the others       where the caller's fp and its return address lie: that
+ *                       is for the architecture's header
  *
- * The return address lies at CFA - 8; the caller's sp is CFA.  Key and rule
+ * The caller's sp is CFA.  Key and rule
  * share one word of the table, so a reader needs no lock and an entry that is
  * lost to another is only computed again.
  */
@@ -25,21 +26,21 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define TR_RULE_SLOT    0x0007u
-#define TR_RULE_OFFSET  0x7ff8u /* a multiple of 8, so it needs no shift */
+#include "src/tracker/arch.h"
+
 #define TR_RULE_FP      0x8000u
 #define TR_RULE_SPECIAL 0x7f80u
 
 /* What the offset says from TR_RULE_SPECIAL on; the other bits are the operand. */
 enum tr_rule_code {
 	TR_RULE_END = 0x7f80,       /* no caller */
-	TR_RULE_DRAP = 0x7f88,      /* CFA at fp - 8 times operand, caller's fp at fp */
-	TR_RULE_SIGNAL = 0x7f90,    /* sp points to what the kernel pushed for a signal */
-	TR_RULE_SIDE = 0x7f98,      /* tr_rows_side knows */
-	TR_RULE_GENERAL = 0x7fa0,   /* for tr_machine_step */
-	TR_RULE_NO_CFI = 0x7fa8,    /* in an object that tells nothing of this pc */
-	TR_RULE_NO_OBJECT = 0x7fb0, /* generated code, probably */
-	TR_RULE_NO_CODE = 0x7fb8,   /* not even readable: no return address */
+	TR_RULE_DRAP = 0x7f90,      /* CFA at fp - 8 times operand, caller's fp at fp */
+	TR_RULE_SIGNAL = 0x7fa0,    /* sp points to what the kernel pushed for a signal */
+	TR_RULE_SIDE = 0x7fb0,      /* tr_rows_side knows */
+	TR_RULE_GENERAL = 0x7fc0,   /* for tr_machine_step */
+	TR_RULE_NO_CFI = 0x7fd0,    /* in an object that tells nothing of this pc */
+	TR_RULE_NO_OBJECT = 0x7fe0, /* generated code, probably */
+	TR_RULE_NO_CODE = 0x7ff0,   /* not even readable: no return address */
 };
 
 static inline uint32_t tr_rule_offset(uint32_t rule)
@@ -49,27 +50,17 @@ static inline uint32_t tr_rule_offset(uint32_t rule)
 
 static inline uint32_t tr_rule_operand(uint32_t rule)
 {
-	return (rule & TR_RULE_SLOT) | (rule & TR_RULE_FP) >> 12;
+	return (rule & 7) | (rule & TR_RULE_FP) >> 12;
 }
-
-/*
- * Where the kernel's frame for a signal keeps registers, counted from sp in
- * the signal trampoline: struct ucontext's uc_mcontext (asm/ucontext.h).
- */
-enum {
-	TR_SIGNAL_RBP = 40 + 8 * 10,
-	TR_SIGNAL_RSP = 40 + 8 * 15,
-	TR_SIGNAL_RIP = 40 + 8 * 16,
-	TR_SIGNAL_SIZE = 40 + 8 * 23,
-};
 
 /* A row that does not fit into 16 bits, but needs no more than sp and fp. */
 struct tr_side {
 	int32_t cfa_offset;
 	int32_t fp_offset;
-	bool cfa_from_fp; /* base of the CFA: fp, not sp */
-	bool cfa_deref;   /* CFA is not base + offset, but lies there */
-	uint8_t fp_how;   /* enum tr_side_fp */
+	int32_t ra_offset; /* of where the return address lies from the CFA */
+	bool cfa_from_fp;  /* base of the CFA: fp, not sp */
+	bool cfa_deref;    /* CFA is not base + offset, but lies there */
+	uint8_t fp_how;    /* enum tr_side_fp */
 };
 
 enum tr_side_fp {

@@ -14,10 +14,10 @@
 #include "src/tracker/initial.h"
 #include "src/tracker/stream.h"
 
-#define MAX_NAMES    1024u
-#define MAX_NAME     256u
-#define COMM_SIZE    15u /* TASK_COMM_LEN - 1: the kernel cuts names there */
-#define PERIOD_TICKS ((uint64_t)100 << 20) /* of the clock: 20 to 100 ms */
+#define MAX_NAMES        1024u
+#define MAX_NAME         256u
+#define COMM_SIZE        15u /* TASK_COMM_LEN - 1: the kernel cuts names there */
+#define LOOKS_PER_SECOND 10u
 
 static char names[MAX_NAMES];
 static char current[MAX_NAME];
@@ -149,8 +149,9 @@ bool tr_select_due(void)
 	/* Most new titles show in their first bytes, at once; the others in time. */
 	if (renamed || read_title_head() != tr_sleep.head)
 		return true;
-	uint64_t now = tr_clock_is_tsc ? sys_tsc() : sys_realtime_ns();
-	if (now - __atomic_load_n(&last, __ATOMIC_RELAXED) < PERIOD_TICKS)
+	uint64_t now = tr_clock_is_tsc ? hs_counter() : sys_realtime_ns();
+	uint64_t second = tr_clock_is_tsc ? tr_counter_per_second() : 1000000000u;
+	if (now - __atomic_load_n(&last, __ATOMIC_RELAXED) < second / LOOKS_PER_SECOND)
 		return false;
 	__atomic_store_n(&last, now, __ATOMIC_RELAXED);
 	return true;

@@ -3,7 +3,6 @@
 /* System calls without libc, and the few string functions we need. */
 #include "src/tracker/sys.h"
 
-#include <cpuid.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/futex.h>
@@ -19,24 +18,12 @@
 #include <time.h>
 #include <unistd.h>
 
-static long call(long n, long a, long b, long c, long d, long e, long f)
-{
-	register long r10 __asm__("r10") = d;
-	register long r8 __asm__("r8") = e;
-	register long r9 __asm__("r9") = f;
-	long ret;
-	__asm__ volatile("syscall"
-			 : "=a"(ret)
-			 : "a"(n), "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8), "r"(r9)
-			 : "rcx", "r11", "memory");
-	return ret;
-}
-
-#define SYS0(n)             call(n, 0, 0, 0, 0, 0, 0)
-#define SYS1(n, a)          call(n, (long)(a), 0, 0, 0, 0, 0)
-#define SYS2(n, a, b)       call(n, (long)(a), (long)(b), 0, 0, 0, 0)
-#define SYS3(n, a, b, c)    call(n, (long)(a), (long)(b), (long)(c), 0, 0, 0)
-#define SYS4(n, a, b, c, d) call(n, (long)(a), (long)(b), (long)(c), (long)(d), 0, 0)
+#define SYS0(n)          tr_system_call(n, 0, 0, 0, 0, 0, 0)
+#define SYS1(n, a)       tr_system_call(n, (long)(a), 0, 0, 0, 0, 0)
+#define SYS2(n, a, b)    tr_system_call(n, (long)(a), (long)(b), 0, 0, 0, 0)
+#define SYS3(n, a, b, c) tr_system_call(n, (long)(a), (long)(b), (long)(c), 0, 0, 0)
+#define SYS4(n, a, b, c, d) \
+	tr_system_call(n, (long)(a), (long)(b), (long)(c), (long)(d), 0, 0)
 
 long sys_open(const char *path, int flags, int mode)
 {
@@ -80,7 +67,7 @@ long sys_unlink(const char *path)
 
 bool sys_identity(int fd, uint64_t *dev_ret, uint64_t *ino_ret)
 {
-	struct stat st; /* x86-64: glibc's layout is the kernel's */
+	struct stat st; /* glibc's layout is the kernel's on these architectures */
 	if (SYS2(SYS_fstat, fd, &st) < 0)
 		return false;
 	*dev_ret = st.st_dev;
@@ -124,8 +111,8 @@ long sys_allocate(int fd, uint64_t start, uint64_t end)
 
 static void *map(size_t size, int flags, int fd, uint64_t offset)
 {
-	long r = call(SYS_mmap, 0, (long)size, PROT_READ | PROT_WRITE, flags, fd,
-		      (long)offset);
+	long r = tr_system_call(SYS_mmap, 0, (long)size, PROT_READ | PROT_WRITE, flags,
+				fd, (long)offset);
 	return r < 0 && r > -4096 ? NULL : (void *)r;
 }
 
@@ -246,6 +233,14 @@ void sys_chdir(const char *path)
 #define KEPT_AROUND ((uintptr_t)64 << 10) /* the kernel writes to rseq's area there */
 #define PAGE        ((uintptr_t)4096)
 
+/* To the end of what a process may have: kernels give it different sizes. */
+static void unmap_from(uintptr_t from)
+{
+	unsigned bits = TR_ADDRESS_BITS;
+	while (bits > 30 && SYS2(SYS_munmap, from, ((uintptr_t)1 << bits) - PAGE - from))
+		bits--;
+}
+
 void sys_forget_memory(void)
 {
 	extern const char __ehdr_start[] TR_HIDDEN, _end[] TR_HIDDEN;
@@ -264,10 +259,10 @@ void sys_forget_memory(void)
 				next = ends[i];
 			}
 		}
-		uintptr_t end = to == UINTPTR_MAX ? ((uintptr_t)1 << 47) - PAGE
-						  : to & ~(PAGE - 1);
-		if (end > from)
-			SYS2(SYS_munmap, from, end - from);
+		if (to == UINTPTR_MAX)
+			unmap_from(from);
+		else if ((to & ~(PAGE - 1)) > from)
+			SYS2(SYS_munmap, from, (to & ~(PAGE - 1)) - from);
 		from = next == UINTPTR_MAX ? next : (next + PAGE - 1) & ~(PAGE - 1);
 	}
 }
@@ -361,13 +356,11 @@ long sys_getcwd(char *buf, size_t size)
 	return r > 0 && *buf != '/' ? -ENOENT : r;
 }
 
-bool sys_tsc_is_usable(void)
+bool sys_counter_is_usable(void)
 {
-	unsigned a, b, c, d;
 	int how = PR_TSC_ENABLE;
 	SYS2(SYS_prctl, PR_GET_TSC, &how);
-	return how == PR_TSC_ENABLE && __get_cpuid(0x80000007, &a, &b, &c, &d) &&
-	       (d & 1u << 8);
+	return how == PR_TSC_ENABLE && tr_counter_is_usable();
 }
 
 #define SPINS       100u                /* before the kernel is asked to wait */
@@ -414,7 +407,7 @@ bool tr_lock_acquire(struct tr_lock *lock)
 		if (__atomic_compare_exchange_n(&lock->state, &state, HELD, false,
 						__ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
 			goto taken;
-		__builtin_ia32_pause();
+		tr_pause();
 	}
 	if (!take_awaited(lock))
 		return false;

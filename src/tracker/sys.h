@@ -14,6 +14,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "src/counter.h"
+#include "src/tracker/arch.h"
+
 #define TR_LIKELY(x)   __builtin_expect(!!(x), 1)
 #define TR_UNLIKELY(x) __builtin_expect(!!(x), 0)
 #define TR_HIDDEN      __attribute__((visibility("hidden")))
@@ -104,17 +107,11 @@ void sys_random(void *buf, size_t size);
 long sys_uname(void *utsname);
 long sys_getcwd(char *buf, size_t size);
 
-/* Read the invariant time stamp counter; see tr_clock in life.c. */
-static inline uint64_t sys_tsc(void)
-{
-	return __builtin_ia32_rdtsc();
-}
-
 /*
- * Does the counter run at one rate in all states (CPUID 80000007h, EDX bit 8),
- * and may it be read (PR_SET_TSC)?
+ * Does the counter (counter.h) run at one rate in all states, and may it be read
+ * (PR_SET_TSC)?
  */
-bool sys_tsc_is_usable(void);
+bool sys_counter_is_usable(void);
 
 /*
  * A lock that is held for moments, with signals blocked, and never waited for

@@ -28,17 +28,52 @@
 
 /* A walk in progress. */
 struct walk {
-	uint64_t addr, key, fp; /* the present frame; its key lies at addr */
-	uint64_t end;           /* of the readable memory around it */
-	uint32_t limit;         /* beyond this number the trail does not hold */
-	uint32_t fresh;         /* number of the last frame that was put down */
-	uint32_t base;          /* where the trail was met, or NOWHERE */
+	/* The present frame.  Its key is WORD, the return address as it lies at ADDR. */
+	uint64_t addr, word, fp;
+#if !TR_SP_FOLLOWS_RA
+	uint64_t sp;
+#endif
+	uint64_t end;   /* of the readable memory around it */
+	uint32_t limit; /* beyond this number the trail does not hold */
+	uint32_t fresh; /* number of the last frame that was put down */
+	uint32_t base;  /* where the trail was met, or NOWHERE */
 	/*
 	 * Frames that look like those of the trail, and then their callers do not,
 	 * may be many; so it is looked for ever more rarely.
 	 */
 	uint32_t pause, blind;
 };
+
+/* The sp of a frame whose return address lies at ADDR; SP where that does not tell. */
+static inline uint64_t sp_by(uint64_t addr, uint64_t sp)
+{
+#if TR_SP_FOLLOWS_RA
+	(void)sp;
+	return addr + 8;
+#else
+	(void)addr;
+	return sp;
+#endif
+}
+
+static inline uint64_t sp_of(const struct walk *w)
+{
+#if TR_SP_FOLLOWS_RA
+	return w->addr + 8;
+#else
+	return w->sp;
+#endif
+}
+
+static inline void set_sp(struct walk *w, uint64_t sp)
+{
+#if TR_SP_FOLLOWS_RA
+	(void)w;
+	(void)sp;
+#else
+	w->sp = sp;
+#endif
+}
 
 enum pace {
 	PACE_ON,
@@ -66,6 +101,22 @@ static inline uint16_t *index_of(struct tr_trail *t, uint64_t addr)
 	return &t->index[addr >> 4 & (TR_TRAIL_INDEX - 1)];
 }
 
+/* The sp of the frame whose return address is read number AT. */
+static inline uint64_t sp_on_trail(const struct tr_trail *t, uint32_t at)
+{
+#if TR_SP_FOLLOWS_RA
+	return t->reads[at].addr + 8;
+#else
+	return t->marks[at].sp;
+#endif
+}
+
+/* Where the return addresses lie at one place: do the frames begin there, too? */
+static inline bool is_same_sp(const struct tr_trail *t, uint32_t at, const struct walk *w)
+{
+	return TR_SP_FOLLOWS_RA || sp_on_trail(t, at) == sp_of(w);
+}
+
 static inline bool is_special(uint32_t rule)
 {
 	return tr_rule_offset(rule) >= TR_RULE_SPECIAL;
@@ -77,8 +128,11 @@ static inline bool put_down(struct tr_trail *t, struct walk *w, uint32_t rule)
 	uint32_t at = --w->fresh;
 	if (UNLIKELY(at <= t->top))
 		return false;
-	t->reads[at] = (struct tr_read){w->addr, w->key};
+	t->reads[at] = (struct tr_read){w->addr, w->word};
 	t->marks[at].fp = w->fp;
+#if !TR_SP_FOLLOWS_RA
+	t->marks[at].sp = w->sp;
+#endif
 	t->marks[at].rule = (uint16_t)rule;
 	t->marks[at].flags = 0;
 	return true;
@@ -94,7 +148,8 @@ static inline uint32_t on_trail(struct tr_trail *t, struct walk *w)
 	uint32_t at = *index_of(t, w->addr);
 	const struct tr_mark *m = &t->marks[at];
 	if (at > w->limit || t->reads[at].addr != w->addr ||
-	    t->reads[at].value != w->key || !m->depth || (m->needs_fp && m->fp != w->fp))
+	    t->reads[at].value != w->word || !is_same_sp(t, at, w) || !m->depth ||
+	    (m->needs_fp && m->fp != w->fp))
 		return NOWHERE;
 	return at;
 }
@@ -105,7 +160,7 @@ static bool settled(const struct tr_trail *t, uint32_t at)
 	for (; at != NOWHERE; at--)
 		if (t->marks[at].depth &&
 		    tr_rule_offset(t->marks[at].rule) == TR_RULE_NO_OBJECT &&
-		    tr_rows_renew(t->reads[at].value) != TR_RULE_NO_OBJECT)
+		    tr_rows_renew(tr_code(t->reads[at].value)) != TR_RULE_NO_OBJECT)
 			return false;
 	return true;
 }
@@ -127,9 +182,10 @@ static bool keep_frames(struct tr_trail *t, struct walk *w, uint32_t at, uint32_
 		while (at > changed && !t->marks[at].depth);
 		if (at <= changed || is_special(rule))
 			break;
-		uint32_t slots = rule & TR_RULE_SLOT;
+		uint32_t slots = tr_rule_slots(rule);
 		w->addr = t->reads[at].addr;
-		w->key = t->reads[at].value;
+		w->word = t->reads[at].value;
+		set_sp(w, sp_on_trail(t, at));
 		if (slots)
 			w->fp = tr_word_at(w->addr - 8 * slots);
 	}
@@ -143,7 +199,7 @@ static __attribute__((__noinline__)) enum pace step_special(struct tr_trail *t,
 							    struct walk *w, uint32_t rule)
 {
 	struct tr_frame f = {
-		.key = w->key, .sp = w->addr + 8, .fp = w->fp, .end = w->end};
+		.key = tr_code(w->word), .sp = sp_of(w), .fp = w->fp, .end = w->end};
 	enum tr_outcome outcome = tr_step_special(&f, rule);
 	if (outcome == TR_WALK_AGAIN) {
 		w->fresh++; /* with another rule */
@@ -154,8 +210,9 @@ static __attribute__((__noinline__)) enum pace step_special(struct tr_trail *t,
 	if (outcome != TR_WALK_ON || f.opaque || !tr_may_be_code(f.key))
 		return PACE_LOST;
 	t->marks[w->fresh].flags = f.guessed ? HS_WIRE_STACK_GUESSED : 0;
-	w->key = f.key;
-	w->addr = f.sp - 8;
+	w->addr = f.addr;
+	w->word = tr_word_at(f.addr);
+	set_sp(w, f.sp);
 	w->fp = f.fp;
 	w->end = f.end;
 	return PACE_ON;
@@ -166,9 +223,10 @@ static inline enum pace step(struct tr_trail *t, struct walk *w, uint32_t rule)
 {
 	if (UNLIKELY(is_special(rule)))
 		return step_special(t, w, rule);
-	uint64_t sp = w->addr + 8, slots = rule & TR_RULE_SLOT;
+	uint64_t sp = sp_of(w), slots = tr_rule_slots(rule);
 	uint64_t cfa = (rule & TR_RULE_FP ? w->fp : sp) + tr_rule_offset(rule);
-	if (UNLIKELY(cfa <= sp))
+	uint64_t ra = tr_rule_ra(rule, cfa);
+	if (UNLIKELY(!tr_rule_is_sound(sp, cfa, ra)))
 		return PACE_LOST;
 	if (UNLIKELY(cfa > w->end)) {
 		w->end = tr_stretch_extend(sp - TR_BELOW_SP, cfa);
@@ -176,12 +234,13 @@ static inline enum pace step(struct tr_trail *t, struct walk *w, uint32_t rule)
 			return PACE_LOST;
 	}
 	if (slots)
-		w->fp = tr_word_at(cfa - 8 - 8 * slots);
-	w->addr = cfa - 8;
-	w->key = tr_word_at(w->addr);
-	if (LIKELY(tr_may_be_code(w->key)))
+		w->fp = tr_word_at(ra - 8 * slots);
+	w->addr = ra;
+	w->word = tr_word_at(ra);
+	set_sp(w, cfa);
+	if (LIKELY(tr_may_be_code(tr_code(w->word))))
 		return PACE_ON;
-	return w->key ? PACE_LOST : PACE_NULL;
+	return w->word ? PACE_LOST : PACE_NULL;
 }
 
 /* Walk until the trail is met or the stack ends. */
@@ -199,7 +258,7 @@ static inline enum pace walk(struct tr_trail *t, struct walk *w)
 			if (!keep_frames(t, w, at, changed, &rule))
 				return PACE_LOST;
 		} else {
-			rule = tr_rows_get(w->key);
+			rule = tr_rows_get(tr_code(w->word));
 			if (!put_down(t, w, rule))
 				return PACE_LOST;
 		}
@@ -214,12 +273,11 @@ struct needs {
 	bool fp;
 };
 
-/* As the step did it; the caller's return address lies at CALLER. */
-static bool special_needs(const struct tr_read *r, const struct tr_mark *m,
-			  uint64_t caller, struct needs *ret)
+/* As the step did it from the frame of read R at SP, and found CFA. */
+static bool special_needs(const struct tr_read *r, const struct tr_mark *m, uint64_t sp,
+			  uint64_t cfa, struct needs *ret)
 {
 	struct tr_side side;
-	uint64_t sp = r->addr + 8, cfa = caller + 8;
 	switch ((enum tr_rule_code)tr_rule_offset(m->rule)) {
 	case TR_RULE_END:
 		return true;
@@ -232,7 +290,7 @@ static bool special_needs(const struct tr_read *r, const struct tr_mark *m,
 			*ret = (struct needs){0, m->fp, true};
 		return true;
 	case TR_RULE_SIDE:
-		if (!tr_rows_side(r->value, &side))
+		if (!tr_rows_side(tr_code(r->value), &side))
 			return false;
 		if (side.cfa_deref)
 			ret->cfa_slot = (side.cfa_from_fp ? m->fp : sp) +
@@ -266,7 +324,7 @@ static bool take_up(struct tr_trail *t, const struct walk *w, uint32_t at, bool 
 	struct tr_mark outer = {.hash = TR_HASH_START};
 	if (at != NOWHERE)
 		outer = t->marks[at];
-	uint64_t caller = w->addr, caller_fp = w->fp;
+	uint64_t caller = w->addr, caller_sp = sp_of(w), caller_fp = w->fp;
 	if (at == NOWHERE)
 		t->high = 0;
 	if (ends_null)
@@ -274,33 +332,38 @@ static bool take_up(struct tr_trail *t, const struct walk *w, uint32_t at, bool 
 	for (uint32_t i = w->fresh; i < TR_TRAIL_READS; i++) {
 		struct tr_read r = t->reads[i];
 		struct tr_mark m = t->marks[i];
+		uint64_t sp = sp_on_trail(t, i);
 		struct needs needs = {0};
 		if (UNLIKELY(at + 3 > i || outer.depth == TR_TRAIL_FRAMES))
 			return false;
 		if (UNLIKELY(is_special(m.rule))) {
-			if (!special_needs(&r, &m, caller, &needs))
+			if (!special_needs(&r, &m, sp, sp_by(caller, caller_sp), &needs))
 				return false;
 		} else {
-			uint64_t slots = m.rule & TR_RULE_SLOT;
+			uint64_t slots = tr_rule_slots(m.rule);
 			needs.fp_slot = slots ? caller - 8 * slots : 0;
 			needs.fp = m.rule & TR_RULE_FP;
 		}
 		if (needs.cfa_slot)
-			add_word(t, ++at, needs.cfa_slot, caller + 8);
+			add_word(t, ++at, needs.cfa_slot, sp_by(caller, caller_sp));
 		if (needs.fp_slot && outer.needs_fp)
 			add_word(t, ++at, needs.fp_slot, caller_fp);
-		outer.hash = tr_hash_mix(outer.hash, r.value);
+		outer.hash = tr_hash_mix(outer.hash, tr_code(r.value));
 		outer.needs_fp = needs.fp || (!needs.fp_slot && outer.needs_fp);
 		outer.unsettled |= tr_rule_offset(m.rule) == TR_RULE_NO_OBJECT;
 		outer.flags |= m.flags;
 		outer.depth++;
 		outer.rule = m.rule;
 		outer.fp = m.fp;
+#if !TR_SP_FOLLOWS_RA
+		outer.sp = sp;
+#endif
 		outer.id = 0;
 		add_word(t, ++at, r.addr, r.value);
 		t->marks[at] = outer;
 		*index_of(t, r.addr) = (uint16_t)at;
 		caller = r.addr;
+		caller_sp = sp;
 		caller_fp = m.fp;
 	}
 	t->top = at;
@@ -312,11 +375,12 @@ static bool follow(struct tr_trail *t, const uint64_t *slot, uint64_t fp,
 		   int32_t *saved_ret)
 {
 	struct walk w = {.addr = (uintptr_t)slot,
-			 .key = *slot,
+			 .word = *slot,
 			 .fp = fp,
 			 .limit = t->top,
 			 .fresh = TR_TRAIL_READS,
 			 .base = NOWHERE};
+	set_sp(&w, w.addr + 8);
 	w.end = tr_stretch_end(w.addr + 8 - TR_BELOW_SP);
 	if (t->high > w.end)
 		w.limit = NOWHERE;
@@ -382,7 +446,7 @@ void tr_trail_pcs(const struct tr_trail *t, uint64_t *pcs)
 {
 	for (uint32_t i = t->top, depth = t->marks[i].depth; depth; i--)
 		if (t->marks[i].depth) {
-			*pcs++ = t->reads[i].value;
+			*pcs++ = tr_code(t->reads[i].value);
 			depth--;
 		}
 }

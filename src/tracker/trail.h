@@ -19,6 +19,8 @@
  *      memory is readable        all of the trail lies below `high`, and is only
  *                                compared where the stretch around sp (peek.h)
  *                                reaches up to there
+ *      sp                        is part of the frame, and follows from where the
+ *                                return address lies if TR_SP_FOLLOWS_RA says so
  *      fp                        matters only if a frame further out is found
  *                                through it before it is loaded anew (`needs_fp`);
  *                                the words that it is loaded from are on the trail
@@ -44,7 +46,7 @@
 /* Words are compared so many at a time; as many that always match lie below the first. */
 #define TR_BATCH 4u
 
-/* Return addresses lie at 8 modulo 16, so this tells those within 16 KiB apart. */
+/* No two return addresses share 16 bytes, so this tells those within 16 KiB apart. */
 #define TR_TRAIL_INDEX 1024u
 
 struct tr_read {
@@ -54,6 +56,9 @@ struct tr_read {
 /* What is known of the frame whose return address is the read of the same number. */
 struct tr_mark {
 	uint64_t fp;
+#if !TR_SP_FOLLOWS_RA
+	uint64_t sp; /* else it is the address behind that read */
+#endif
 	uint64_t hash; /* of this frame and all further out */
 	uint32_t id;   /* of the stack that begins here; 0: not asked for yet */
 	uint16_t rule;

@@ -21,16 +21,16 @@
 /* From M, whose caller is to be guessed. */
 static enum tr_step machine_guess(struct tr_machine *m, struct tr_frame *f)
 {
-	if (!tr_machine_knows(m, TR_RBP))
+	if (!tr_machine_knows(m, TR_FP))
 		return TR_STEP_BROKEN;
-	f->sp = m->reg[TR_RSP];
-	f->fp = m->reg[TR_RBP];
+	f->sp = m->reg[TR_SP];
+	f->fp = m->reg[TR_FP];
 	if (!tr_frame_set_sp(f, f->sp) || tr_step_guess(f) != TR_WALK_ON)
 		return TR_STEP_BROKEN;
-	m->reg[TR_RIP] = f->key;
-	m->reg[TR_RSP] = f->sp;
-	m->reg[TR_RBP] = f->fp;
-	m->known = 1u << TR_RIP | 1u << TR_RSP | 1u << TR_RBP;
+	m->reg[TR_PC] = f->key;
+	m->reg[TR_SP] = f->sp;
+	m->reg[TR_FP] = f->fp;
+	m->known = TR_BIT(TR_PC) | TR_BIT(TR_SP) | TR_BIT(TR_FP);
 	m->interrupted = false;
 	return TR_STEP_DONE;
 }
@@ -44,30 +44,30 @@ static __attribute__((__noinline__)) size_t walk_fully(const uint64_t *slot,
 						       uint64_t *pcs, size_t room,
 						       uint32_t *flags)
 {
-	struct tr_machine m = {.known = TR_CALL_PRESERVED | 1u << TR_RIP,
+	struct tr_machine m = {.known = TR_CALL_PRESERVED | TR_BIT(TR_PC),
 			       .interrupted = true};
 	struct tr_frame f = {0};
 	uint64_t sp = (uintptr_t)(slot + 1);
 	enum tr_step step = TR_STEP_DONE;
 	size_t n = 0;
 	TR_MACHINE_CAPTURE(&m);
-	while (m.reg[TR_RSP] < sp)
+	while (m.reg[TR_SP] < sp)
 		if (tr_machine_step(&m) != TR_STEP_DONE)
 			return 0;
-	if (m.reg[TR_RSP] != sp || m.reg[TR_RIP] != *slot)
+	if (m.reg[TR_SP] != sp || m.reg[TR_PC] != tr_code(*slot))
 		return 0;
-	while (tr_may_be_code(m.reg[TR_RIP]) && n < room) {
-		pcs[n++] = m.reg[TR_RIP] + m.interrupted;
-		tr_rows_get(m.reg[TR_RIP] + m.interrupted); /* makes its module known */
-		sp = m.reg[TR_RSP];
+	while (tr_may_be_code(m.reg[TR_PC]) && n < room) {
+		pcs[n++] = m.reg[TR_PC] + m.interrupted;
+		tr_rows_get(m.reg[TR_PC] + m.interrupted); /* makes its module known */
+		sp = m.reg[TR_SP];
 		step = tr_machine_step(&m);
 		if (step == TR_STEP_NO_CFI)
 			step = machine_guess(&m, &f);
-		if (step || (m.reg[TR_RSP] <= sp && !m.interrupted))
+		if (step || (m.reg[TR_SP] <= sp && !m.interrupted))
 			break;
 	}
 	*flags = f.guessed ? HS_WIRE_STACK_GUESSED : 0;
-	if (step != TR_STEP_END && m.reg[TR_RIP] != 0)
+	if (step != TR_STEP_END && m.reg[TR_PC] != 0)
 		*flags |= HS_WIRE_STACK_CUT;
 	return n;
 }
@@ -121,7 +121,7 @@ static inline __attribute__((__always_inline__)) size_t walk(const uint64_t *slo
 							     uint32_t *flags)
 {
 	struct tr_frame f = {0};
-	uint64_t key = *slot, sp = (uintptr_t)(slot + 1),
+	uint64_t key = tr_code(*slot), sp = (uintptr_t)(slot + 1),
 		 end = tr_stretch_end(sp - TR_BELOW_SP);
 	enum tr_outcome outcome = TR_WALK_CUT;
 	bool alike = true;
@@ -132,8 +132,8 @@ static inline __attribute__((__always_inline__)) size_t walk(const uint64_t *slo
 		uint32_t offset = tr_rule_offset(rule);
 		if (LIKELY(offset < TR_RULE_SPECIAL)) {
 			uint64_t cfa = (rule & TR_RULE_FP ? fp : sp) + offset;
-			uint64_t slots = rule & TR_RULE_SLOT;
-			if (UNLIKELY(cfa <= sp))
+			uint64_t slots = tr_rule_slots(rule), ra = tr_rule_ra(rule, cfa);
+			if (UNLIKELY(!tr_rule_is_sound(sp, cfa, ra)))
 				break;
 			if (UNLIKELY(cfa > end)) {
 				end = tr_stretch_extend(sp - TR_BELOW_SP, cfa);
@@ -141,8 +141,8 @@ static inline __attribute__((__always_inline__)) size_t walk(const uint64_t *slo
 					break;
 			}
 			if (slots)
-				fp = tr_word_at(cfa - 8 - 8 * slots);
-			key = tr_word_at(cfa - 8);
+				fp = tr_word_at(ra - 8 * slots);
+			key = tr_code(tr_word_at(ra));
 			sp = cfa;
 		} else {
 			f.key = key;

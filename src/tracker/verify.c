@@ -21,7 +21,7 @@
 
 #include "src/tracker/initial.h"
 #include "src/tracker/memo.h"
-#include "src/tracker/peek.h"
+#include "src/tracker/rules.h"
 #include "src/tracker/sys.h"
 #include "src/tracker/unwind.h"
 #include "src/wire.h"
@@ -65,16 +65,6 @@ static struct buffer *buffer_take(void)
 	return NULL;
 }
 
-/*
- * Is IP where a handler returns to: mov $15, %rax; syscall?  Its caller was
- * interrupted.  (unw_is_signal_frame answers for the frame after it.)
- */
-static bool is_signal_return(unw_word_t ip)
-{
-	uint64_t code; /* libunwind may be astray, and IP anywhere */
-	return tr_peek(ip, sizeof(code), &code) && code == 0x0f0000000fc0c748;
-}
-
 /* Walk from here; keep what lies at and above the call at SLOT. */
 static size_t walk_theirs(const uint64_t *slot, uint64_t *pcs)
 {
@@ -90,7 +80,8 @@ static size_t walk_theirs(const uint64_t *slot, uint64_t *pcs)
 		unw_get_reg(&cursor, UNW_REG_SP, &sp);
 		if (n || (ip == *slot && sp == (uintptr_t)(slot + 1)))
 			pcs[n++] = ip + interrupted;
-		interrupted = is_signal_return(ip);
+		/* unw_is_signal_frame answers for the frame after it. */
+		interrupted = tr_returns_from_signal(ip);
 	} while (n < DEPTH_MAX && unw_step(&cursor) > 0);
 	/* Where a chain of frames ends with a null, libunwind may say so. */
 	return n && pcs[n - 1] == 0 ? n - 1 : n;

@@ -11,7 +11,8 @@
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
-#include <x86intrin.h>
+
+#include "src/counter.h"
 
 #define MAX_STREAMS 16u
 #define MAX_CHUNKS  4096u
@@ -69,7 +70,7 @@ static void fill_header(struct hs_wire_header *h, pid_t pid)
 	h->pid_ns = ns.st_ino;
 	h->start_ticks = fake_start_ticks(pid);
 	h->start_ns = (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-	h->start_stamp = __rdtsc();
+	h->start_stamp = hs_counter();
 	h->state = HS_WIRE_LIVE;
 	h->end_page = 1;
 	/* NAME "fake", then the end of records. */
@@ -142,7 +143,7 @@ static void begin_chunk(struct fake *f, uint32_t stream)
 	c->stream = stream;
 	c->sequence = f->streams[stream].sequence++;
 	c->tid = fake_header(f)->pid;
-	c->base_stamp = __rdtsc();
+	c->base_stamp = hs_counter();
 	__atomic_store_n(&c->state, HS_WIRE_CHUNK_OPEN, __ATOMIC_RELEASE);
 	if (!used)
 		publish(f, c);
@@ -173,7 +174,7 @@ static void event(struct fake *f, uint32_t stream, enum hs_wire_kind kind, uint6
 		begin_chunk(f, stream);
 	}
 	uint8_t bytes[HS_WIRE_EVENT_MAX], *p = bytes;
-	uint64_t now = __rdtsc(), since = now - f->streams[stream].last_stamp;
+	uint64_t now = hs_counter(), since = now - f->streams[stream].last_stamp;
 	uint16_t tag =
 		(uint16_t)(kind | 3 << HS_WIRE_ADDRESS_SHIFT | 3 << HS_WIRE_STAMP_SHIFT);
 	if (size)
