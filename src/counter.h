@@ -17,6 +17,19 @@ static inline uint64_t hs_counter(void)
 	return __builtin_ia32_rdtsc();
 }
 
+#elif defined(__aarch64__)
+
+/*
+ * The virtual counter.  A processor may read it long before it is its turn, even
+ * before a lock was taken: the barrier keeps it from that, as in Linux's vDSO.
+ */
+static inline uint64_t hs_counter(void)
+{
+	uint64_t value;
+	__asm__ volatile("isb\n\tmrs %0, cntvct_el0" : "=r"(value) : : "memory");
+	return value;
+}
+
 #endif
 
 #endif /* HS_COUNTER_H */

@@ -47,7 +47,11 @@ enum {
 	TR_SIGNAL_SP = 40 + 8 * 15,
 	TR_SIGNAL_PC = 40 + 8 * 16,
 	TR_SIGNAL_SIZE = 40 + 8 * 23,
+	TR_SIGNAL_X0 = 0,
 };
+
+/* mov $15, %rax; syscall */
+#define TR_SIGNAL_RETURN "\x48\xc7\xc0\x0f\x00\x00\x00\x0f\x05"
 
 /* A call pushes its return address, and that is where the caller's frame ends. */
 #define TR_SP_FOLLOWS_RA 1
@@ -117,6 +121,8 @@ static inline uint64_t tr_counter_per_second(void)
 {
 	return (uint64_t)1000 << 20;
 }
+
+#define TR_STUBS_RETURN false
 
 /*
  * Six arguments fill all registers of the calling convention, so there is no

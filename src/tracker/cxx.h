@@ -22,9 +22,9 @@
 #ifndef TR_CXX_H
 #define TR_CXX_H
 
-#include "src/tracker/stream.h"
+#include "src/tracker/real.h"
 
-/* The forms, numbered as in stub-x86_64.S. */
+/* The forms, numbered as in the stubs. */
 enum tr_cxx_op {
 	TR_CXX_FIRST_NEW = 0,
 	TR_CXX_FIRST_DELETE = 8,
@@ -103,7 +103,8 @@ static inline void tr_cxx_leave_note(unsigned kind, unsigned op, const uint64_t 
 {
 	struct tr_cxx_note *n = &tr_tls.note;
 	const uint64_t *outer = n->call ? tr_cxx_near(n, slot) : NULL;
-	if (outer && outer != slot && tr_cxx_is_code(*slot)) {
+	if (outer && outer != slot &&
+	    (tr_cxx_is_code(*slot) || (TR_STUBS_RETURN && tr_is_own_code(*slot)))) {
 		n->call = (n->call << 8 >> 8) | (uint64_t)op << TR_CXX_OP_SHIFT;
 		return;
 	}

@@ -4,6 +4,7 @@
 #include "src/tracker/machine.h"
 
 #include <dlfcn.h>
+#include <string.h>
 
 #include "src/tracker/peek.h"
 
@@ -95,14 +96,44 @@ enum tr_step tr_machine_step_row(struct tr_machine *m, const struct tr_row *row)
 	return TR_STEP_DONE;
 }
 
+bool tr_returns_from_signal(uint64_t addr)
+{
+	static const char code[] = TR_SIGNAL_RETURN;
+	for (size_t i = 0; i < sizeof(code) - 1; i += 4) {
+		uint64_t found, wanted = 0;
+		size_t n = sizeof(code) - 1 - i < 4 ? sizeof(code) - 1 - i : 4;
+		memcpy(&wanted, code + i, n);
+		if (!tr_peek(addr + i, n, &found) || found != wanted)
+			return false;
+	}
+	return true;
+}
+
+/* From where a handler returns to: what the kernel keeps there. */
+static enum tr_step step_signal(struct tr_machine *m)
+{
+	struct tr_machine caller = {.interrupted = true};
+	uint64_t at = m->reg[TR_SP] + TR_SIGNAL_X0;
+	if (!tr_machine_knows(m, TR_SP))
+		return TR_STEP_UNKNOWN;
+	for (unsigned reg = 0; reg < TR_REGISTERS; reg++, at += 8)
+		if (load(at, &caller.reg[reg]) != TR_STEP_DONE)
+			return TR_STEP_BROKEN;
+	caller.known = TR_BIT(TR_REGISTERS) - 1;
+	*m = caller;
+	return TR_STEP_DONE;
+}
+
 enum tr_step tr_machine_step(struct tr_machine *m)
 {
 	uint64_t pc = m->reg[TR_PC] - !m->interrupted;
 	struct dl_find_object object;
 	struct tr_fde fde;
 	struct tr_row row;
-	if (_dl_find_object((void *)(uintptr_t)pc, &object) != 0 ||
-	    !tr_fde_find(&object, pc, &fde) || !tr_row_compute(&fde, pc, &row))
-		return TR_STEP_NO_CFI;
-	return tr_machine_step_row(m, &row);
+	bool have_row = _dl_find_object((void *)(uintptr_t)pc, &object) == 0 &&
+			tr_fde_find(&object, pc, &fde) && tr_row_compute(&fde, pc, &row);
+	if (TR_SIGNAL_X0 && (!have_row || row.signal) &&
+	    tr_returns_from_signal(m->reg[TR_PC]))
+		return step_signal(m);
+	return have_row ? tr_machine_step_row(m, &row) : TR_STEP_NO_CFI;
 }

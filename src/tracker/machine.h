@@ -48,6 +48,9 @@ enum tr_step tr_machine_step(struct tr_machine *m);
 /* The same where the row for the frame's pc is known. */
 enum tr_step tr_machine_step_row(struct tr_machine *m, const struct tr_row *row);
 
+/* Are the instructions at ADDR those that handlers return to (rt_sigreturn)? */
+bool tr_returns_from_signal(uint64_t addr);
+
 /*
  * Evaluate a DWARF expression over M's registers, with CFA on the stack first
  * unless it is NULL.  Ends after a bounded number of operations.

@@ -8,7 +8,7 @@
 
 #include <dlfcn.h>
 
-#include "src/tracker/ehframe.h"
+#include "src/tracker/machine.h"
 #include "src/tracker/peek.h"
 #include "src/tracker/rules.h"
 #include "src/tracker/unwind.h"
@@ -187,8 +187,9 @@ static bool starts_a_stack(const struct dl_find_object *object, uint64_t key)
 /* The rule for KEY in OBJECT (NULL: none), which has no CFI for it. */
 static uint32_t rule_without_cfi(const struct dl_find_object *object, uint64_t key)
 {
+	/* What handlers return to is not behind a call, but may begin a page. */
 	if (!tr_page_readable(key - 1))
-		return TR_RULE_NO_CODE;
+		return tr_returns_from_signal(key) ? TR_RULE_SIGNAL : TR_RULE_NO_CODE;
 	if (tr_returns_from_signal(key))
 		return TR_RULE_SIGNAL;
 	if (object && starts_a_stack(object, key))

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 
 /* What x86-64's unwind tables say, as rules. */
-#include "src/tracker/peek.h"
 #include "src/tracker/rules.h"
 
 /* Is ROW's register REG saved at sp + OFFSET? */
@@ -28,14 +27,6 @@ bool tr_row_is_signal(const struct tr_row *row, uint64_t key)
 				 &offset) &&
 	       offset == TR_SIGNAL_SP && saved_at_sp(row, TR_FP, TR_SIGNAL_FP) &&
 	       saved_at_sp(row, TR_PC, TR_SIGNAL_PC);
-}
-
-/* mov $15, %rax; syscall */
-bool tr_returns_from_signal(uint64_t addr)
-{
-	uint64_t begin, end;
-	return tr_peek(addr, 8, &begin) && tr_peek(addr + 8, 1, &end) &&
-	       begin == 0x0f0000000fc0c748 && end == 0x05;
 }
 
 bool tr_side_take_ra(const struct tr_row *row, struct tr_side *side)

@@ -13,9 +13,6 @@
 /* Is this the frame of the instruction before KEY, from which handlers return? */
 bool tr_row_is_signal(const struct tr_row *row, uint64_t key);
 
-/* Are the instructions at ADDR those that handlers return to (rt_sigreturn)? */
-bool tr_returns_from_signal(uint64_t addr);
-
 /*
  * Take from ROW where the caller's return address lies.  False if that is not at
  * an offset from the CFA, or the caller's sp is not the CFA.

@@ -20,8 +20,8 @@
 #include <libunwind.h>
 
 #include "src/tracker/initial.h"
+#include "src/tracker/machine.h"
 #include "src/tracker/memo.h"
-#include "src/tracker/rules.h"
 #include "src/tracker/sys.h"
 #include "src/tracker/unwind.h"
 #include "src/wire.h"
