@@ -136,17 +136,37 @@ static uint64_t hash_of(const uint64_t *p, size_t n)
 	return h;
 }
 
+/* What the table of all stacks is to a memo: its hash, and that of the stack. */
+#define NAMES (1u << 20)
+static struct {
+	uint64_t name, stack;
+} names[NAMES];
+
+/* The hash of the stack called NAME, or 0. */
+static uint64_t *stack_called(uint64_t name)
+{
+	size_t i = name % NAMES;
+	while (names[i].name && names[i].name != name)
+		i = (i + 1) % NAMES;
+	names[i].name = name;
+	return &names[i].stack;
+}
+
 /* Walk from SLOT in every way.  Returns whether the stack could be remembered. */
 static bool compare(const uint64_t *slot, uint64_t fp, uint32_t epoch)
 {
 	uint32_t flags = 0;
 	size_t n = tr_unwind(slot, fp, pcs, TR_TRAIL_FRAMES, &flags);
-	struct tr_memo_entry *e = tr_memo_at(&memo, (uintptr_t)slot, *slot);
+	uint64_t next = tr_memo_next(slot), *called = NULL;
+	struct tr_memo_entry *e = tr_memo_at(&memo, slot, next);
 	counts.walks++;
-	if (tr_memo_holds(e, epoch, slot, *slot, fp)) {
-		counts.from_memo++;
-		ck_assert_uint_eq(e->hash, hash_of(pcs, n));
-		ck_assert_uint_eq(flags, 0);
+	if (tr_memo_suits(e, epoch, slot, next)) {
+		called = stack_called(tr_memo_hash(e, slot, fp));
+		if (*called) {
+			counts.from_memo++;
+			ck_assert_uint_eq(*called, hash_of(pcs, n));
+			ck_assert_uint_eq(flags, 0);
+		}
 	}
 	if (tr_trail_holds(&trail, epoch, slot, fp))
 		counts.held++;
@@ -160,7 +180,8 @@ static bool compare(const uint64_t *slot, uint64_t fp, uint32_t epoch)
 	tr_trail_pcs(&trail, known);
 	ck_assert(!memcmp(pcs, known, n * sizeof(*pcs)));
 	ck_assert_uint_eq(m->hash, hash_of(pcs, n));
-	tr_memo_offer(e, &trail, 7);
+	if (tr_memo_offer(e, &trail, next) && called)
+		*called = m->hash;
 	return true;
 }
 
@@ -301,14 +322,125 @@ START_TEST(another_epoch_remembers_nothing)
 {
 	build_twice((uintptr_t)outermost + 1);
 	const uint64_t *slot = &words[stack.slot[stack.n]];
-	struct tr_memo_entry *e = tr_memo_at(&memo, (uintptr_t)slot, *slot);
-	tr_memo_offer(e, &trail, 7);
-	tr_memo_offer(e, &trail, 7);
-	ck_assert(tr_memo_holds(e, 0, slot, *slot, stack.fp[stack.n]));
-	ck_assert(!tr_memo_holds(e, 1, slot, *slot, stack.fp[stack.n]));
+	uint64_t next = tr_memo_next(slot);
+	struct tr_memo_entry *e = tr_memo_at(&memo, slot, next);
+	while (!tr_memo_offer(e, &trail, next))
+		;
+	ck_assert(tr_memo_suits(e, 0, slot, next));
+	ck_assert(!tr_memo_suits(e, 1, slot, next));
 	ck_assert(!tr_trail_holds(&trail, 1, slot, stack.fp[stack.n]));
 	ck_assert(compare(slot, stack.fp[stack.n], 1));
 	ck_assert(!tr_trail_holds(&trail, 0, slot, stack.fp[stack.n]));
+}
+END_TEST
+
+/* Words that a walk reads, at which a stack of the same shape may differ. */
+START_TEST(stacks_of_one_shape_are_told_apart)
+{
+	uint64_t seen[64];
+	unsigned n = 0;
+	tr_trail_start(&trail);
+	memset(&memo, 0, sizeof(memo));
+	stack_begin();
+	words[stack.slot[0]] = (uintptr_t)outermost + 1;
+	for (int i = 0; i < 30; i++)
+		stack_push(i % 3 == 2 ? on_fp : plain);
+	const uint64_t *slot = &words[stack.slot[stack.n]];
+	uint64_t fp = stack.fp[stack.n], next = tr_memo_next(slot);
+	struct tr_memo_entry *e = tr_memo_at(&memo, slot, next);
+	ck_assert(compare_here());
+	while (!tr_memo_offer(e, &trail, next))
+		;
+	ck_assert(tr_memo_suits(e, 0, slot, next));
+	seen[n++] = tr_memo_hash(e, slot, fp);
+	seen[n++] = tr_memo_hash(e, slot, fp + 8); /* the innermost frame needs it */
+	for (size_t i = 1; i <= stack.n; i++) {
+		uint64_t *key = &words[stack.slot[stack.n - i]];
+		*key ^= 3; /* as if another call had made that frame */
+		seen[n++] = tr_memo_hash(e, slot, fp);
+		*key ^= 3;
+	}
+	ck_assert_uint_eq(tr_memo_hash(e, slot, fp), seen[0]);
+	for (unsigned i = 0; i < n; i++)
+		for (unsigned k = 0; k < i; k++)
+			ck_assert_uint_ne(seen[i], seen[k]);
+}
+END_TEST
+
+/* An entry for a stack of N plain frames; its hash. */
+static uint64_t name_of(int n, uint64_t outer)
+{
+	tr_trail_start(&trail);
+	stack_begin();
+	words[stack.slot[0]] = outer;
+	for (int i = 0; i < n; i++)
+		stack_push(plain);
+	ck_assert(compare_here());
+	const uint64_t *slot = &words[stack.slot[stack.n]];
+	uint64_t next = tr_memo_next(slot);
+	struct tr_memo_entry *e = tr_memo_at(&memo, slot, next);
+	while (!tr_memo_offer(e, &trail, next))
+		;
+	return tr_memo_hash(e, slot, 0);
+}
+
+START_TEST(stacks_of_few_frames_are_told_apart)
+{
+	uint64_t seen[40];
+	unsigned n = 0;
+	for (int depth = 0; depth < 20; depth++) {
+		seen[n++] = name_of(depth, (uintptr_t)outermost + 1);
+		seen[n++] = name_of(depth, (uintptr_t)outermost + 2);
+	}
+	for (unsigned i = 0; i < n; i++)
+		for (unsigned k = 0; k < i; k++)
+			ck_assert_uint_ne(seen[i], seen[k]);
+}
+END_TEST
+
+/* Return addresses are much alike: what is weak in a hash shows soon. */
+START_TEST(any_words_of_a_shape_are_told_apart)
+{
+	enum { DEPTH = 15 };
+	ck_assert_uint_ne(name_of(DEPTH, (uintptr_t)outermost + 1), 0);
+	const uint64_t *slot = &words[stack.slot[DEPTH]];
+	struct tr_memo_entry *e = tr_memo_at(&memo, slot, tr_memo_next(slot));
+	memset(names, 0, sizeof(names));
+	for (unsigned i = 0; i < NAMES / 4; i++) {
+		uint64_t stack_hash = TR_HASH_START;
+		for (int k = 0; k < DEPTH; k++) {
+			uint64_t pc = 0x555555550000 + 48 * below(i % 2 ? 2 : 9);
+			words[stack.slot[k]] = pc;
+			stack_hash = tr_hash_mix(stack_hash, pc);
+		}
+		uint64_t *called = stack_called(tr_memo_hash(e, slot, 0));
+		ck_assert(!*called || *called == stack_hash);
+		*called = stack_hash;
+	}
+}
+END_TEST
+
+START_TEST(a_memo_that_knows_nothing_rests)
+{
+	unsigned asked = 0, asked_later = 0;
+	memo.credit = TR_MEMO_CREDIT;
+	memo.rest = 0;
+	for (unsigned i = 0; i < 1000000; i++)
+		if (!tr_memo_rests(&memo)) {
+			tr_memo_failed(&memo);
+			asked++;
+		}
+	ck_assert_uint_gt(asked, 0);
+	ck_assert_uint_lt(asked, 1000000 / 5);
+	for (unsigned i = 0; i < 1000000; i++)
+		if (!tr_memo_rests(&memo)) { /* it knows every other one now */
+			if (i % 2)
+				tr_memo_failed(&memo);
+			else
+				tr_memo_knew(&memo);
+			asked_later++;
+		}
+	ck_assert_uint_gt(asked_later, 1000000 / 2);
 }
 END_TEST
 
@@ -396,7 +528,9 @@ END_TEST
 HS_SUITE("tracker_trail", what_is_remembered_is_what_a_walk_finds,
 	 a_changed_outermost_frame_is_seen,
 	 a_frame_pointer_counts_where_a_frame_is_found_by_it,
-	 another_epoch_remembers_nothing, a_stack_is_as_deep_as_a_walk_finds_it,
+	 another_epoch_remembers_nothing, stacks_of_one_shape_are_told_apart,
+	 stacks_of_few_frames_are_told_apart, any_words_of_a_shape_are_told_apart,
+	 a_memo_that_knows_nothing_rests, a_stack_is_as_deep_as_a_walk_finds_it,
 	 what_needs_more_than_memory_is_not_remembered,
 	 memory_that_is_gone_is_not_compared,
 	 stacks_that_cannot_be_remembered_are_hardly_tried)

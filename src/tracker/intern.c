@@ -70,6 +70,12 @@ uint32_t tr_intern_find(uint64_t hash)
 	return id;
 }
 
+uint32_t tr_intern_recent(uint64_t hash)
+{
+	struct table *t = __atomic_load_n(&newest, __ATOMIC_ACQUIRE);
+	return TR_LIKELY(t != NULL) ? find_in(t, hash) : 0;
+}
+
 static struct table *new_table(struct table *older)
 {
 	uint64_t lines = older ? (older->line_mask + 1) * 4 : FIRST_LINES;

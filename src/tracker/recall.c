@@ -6,7 +6,7 @@
 #define WALKS_FOR_TRAIL 64u
 #define WALKS_FOR_MEMO  2048u
 
-/* 4.5 MiB: the tracker's tables, with these, stay below 16. */
+/* 6 MiB: the tracker's tables, with these, stay below 16. */
 #define MEMOS 16u
 
 /* Each was left behind by a handler that jumped out of the tracker. */
@@ -30,7 +30,10 @@ static void give_memo(struct tr_stream *s)
 		__atomic_fetch_sub(&n_memos, 1, __ATOMIC_RELAXED);
 		return;
 	}
-	s->memo = sys_map_memory(sizeof(*s->memo), false, NULL);
+	struct tr_memo *m = sys_map_memory(sizeof(*m), false, NULL);
+	if (m)
+		m->credit = TR_MEMO_CREDIT;
+	s->memo = m;
 }
 
 void tr_recall_grow(struct tr_stream *s)

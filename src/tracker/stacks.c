@@ -39,6 +39,7 @@ static uint32_t new_id(struct tr_stream *s, uint64_t hash, uint32_t flags, size_
 		(uint32_t)__atomic_add_fetch(&tr_header->stacks, 1, __ATOMIC_RELAXED);
 	if (!tr_emit_stack(s, id, flags, n) || s->guard != guard)
 		return 0;
+	tr_verify_id(id, s->pcs, n);
 	tr_intern_put(hash, id);
 	return id;
 }
@@ -74,24 +75,42 @@ static uint32_t trail_id(struct tr_stream *s, struct tr_trail *t)
 	return id;
 }
 
+/* What was asked of the memo, in vain: its entry, NULL if it was not asked at all. */
+struct question {
+	struct tr_memo_entry *e;
+	uint64_t next;
+	uint64_t hash; /* 0: the entry was not of the place */
+};
+
+/* T leads to the stack ID, for which Q was asked: let it be known the next time. */
+static void answer(const struct question *q, const struct tr_trail *t, uint32_t id)
+{
+	if (tr_memo_offer(q->e, t, q->next) && q->hash)
+		tr_intern_put(q->hash, id);
+}
+
 /* The same by what the thread remembers, which was not this stack itself. */
 static __attribute__((__noinline__)) uint32_t follow(struct tr_stream *s,
 						     const uint64_t *slot, uint64_t fp,
-						     struct tr_memo_entry *e)
+						     const struct question *q)
 {
 	uintptr_t guard = s->guard;
 	if (TR_UNLIKELY(!s->memo))
 		tr_recall_grow(s);
 	struct tr_trail *t = s->trail;
 	uint32_t epoch = __atomic_load_n(&tr_epoch, __ATOMIC_ACQUIRE);
+	if (q->e) {
+		tr_memo_failed(s->memo);
+		t->skip = 0; /* the memo learns from the trail */
+	}
 	if (!t || !tr_trail_follow(t, epoch, slot, fp))
 		return walk(s, slot, fp, guard);
 	tr_verify_trail(t, slot, fp);
 	uint32_t id = tr_trail_top(t)->id;
 	if (!id)
 		id = trail_id(s, t);
-	if (e && id)
-		tr_memo_offer(e, t, id);
+	if (q->e && id && s->guard == guard)
+		answer(q, t, id);
 	return id;
 }
 
@@ -99,22 +118,27 @@ uint32_t tr_stack_id(struct tr_stream *s, const uint64_t *slot, uint64_t fp)
 {
 	struct tr_trail *t = s->trail;
 	struct tr_memo *memo = s->memo;
-	struct tr_memo_entry *e = NULL;
-	uint32_t epoch = __atomic_load_n(&tr_epoch, __ATOMIC_ACQUIRE);
+	struct question q = {0};
+	uint32_t id, epoch = __atomic_load_n(&tr_epoch, __ATOMIC_ACQUIRE);
 	if (TR_LIKELY(t != NULL) && tr_trail_holds(t, epoch, slot, fp)) {
 		tr_verify_trail(t, slot, fp);
-		uint32_t id = tr_trail_top(t)->id;
+		id = tr_trail_top(t)->id;
 		return TR_LIKELY(id) ? id : trail_id(s, t);
 	}
-	if (memo && t && !t->skip) {
-		e = tr_memo_at(memo, (uintptr_t)slot, *slot);
-		if (tr_memo_holds(e, epoch, slot, *slot, fp)) {
-			tr_verify_memo(e, slot, fp);
-			t->memo_held = true;
-			return e->id;
+	if (memo && t && !tr_memo_rests(memo)) {
+		q.next = tr_memo_next(slot);
+		q.e = tr_memo_at(memo, slot, q.next);
+		if (TR_LIKELY(tr_memo_suits(q.e, epoch, slot, q.next))) {
+			q.hash = tr_memo_hash(q.e, slot, fp);
+			id = tr_intern_recent(q.hash);
+			if (TR_LIKELY(id)) {
+				tr_verify_memo(id, slot, fp);
+				tr_memo_knew(memo);
+				return id;
+			}
 		}
 	}
-	return follow(s, slot, fp, e);
+	return follow(s, slot, fp, &q);
 }
 
 void tr_stacks_restart(void)

@@ -20,7 +20,6 @@
  * frames: one that is kept saves about what a new one costs above a walk's.
  */
 #define SAVINGS_MAX       64
-#define SAVED_BY_MEMO     32
 #define COST_OF_GIVING_UP 16
 #define FEW_FRAMES        3 /* to walk them costs less than to think about it */
 #define WALKS_TO_SKIP     8u
@@ -93,7 +92,6 @@ void tr_trail_start(struct tr_trail *t)
 	t->top = NOWHERE;
 	t->balance = SAVINGS_MAX;
 	t->skip = t->skipped = 0;
-	t->memo_held = false;
 }
 
 static inline uint16_t *index_of(struct tr_trail *t, uint64_t addr)
@@ -404,9 +402,6 @@ static bool follow(struct tr_trail *t, const uint64_t *slot, uint64_t fp,
 /* Note what the trail saved, and if it only costs, how long to do without. */
 static void learn(struct tr_trail *t, int32_t saved)
 {
-	if (t->memo_held)
-		saved += SAVED_BY_MEMO;
-	t->memo_held = false;
 	t->balance += saved;
 	if (LIKELY(t->balance >= SAVINGS_MAX)) {
 		t->balance = SAVINGS_MAX;

@@ -76,7 +76,6 @@ struct tr_trail {
 	int32_t balance; /* frames that remembering has saved lately, less its cost */
 	/* While it does not pay: walks until the next attempt; of the last such pause. */
 	uint32_t skip, skipped;
-	bool memo_held;                 /* since the last attempt to follow the trail */
 	uint16_t index[TR_TRAIL_INDEX]; /* of a frame, by the place of its address */
 	/* Outermost first.  Behind the top, room for a walk's new frames. */
 	struct tr_read reads[TR_TRAIL_READS];

@@ -183,14 +183,35 @@ void tr_verify_trail(const struct tr_trail *t, const uint64_t *slot, uint64_t fp
 		__atomic_clear(&known->taken, __ATOMIC_RELEASE);
 }
 
-void tr_verify_memo(const struct tr_memo_entry *e, const uint64_t *slot, uint64_t fp)
+/* By id; 0: not told. */
+#define IDS_MAX (1u << 24)
+static uint64_t *hashes;
+
+void tr_verify_id(uint32_t id, const uint64_t *pcs, size_t n)
 {
+	uint64_t *all = __atomic_load_n(&hashes, __ATOMIC_ACQUIRE), *none = NULL;
+	if (!all) {
+		all = sys_map_memory(IDS_MAX * sizeof(*all), false, NULL);
+		if (!all ||
+		    !__atomic_compare_exchange_n(&hashes, &none, all, false,
+						 __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
+			all = none;
+	}
+	if (all && id < IDS_MAX)
+		__atomic_store_n(&all[id], hash_of(pcs, n), __ATOMIC_RELAXED);
+}
+
+void tr_verify_memo(uint32_t id, const uint64_t *slot, uint64_t fp)
+{
+	if (!hashes || id >= IDS_MAX)
+		return;
 	struct buffer *walked = buffer_take();
 	uint32_t flags = 0;
 	if (!walked)
 		return;
 	size_t n = tr_unwind(slot, fp, walked->pcs, DEPTH_MAX, &flags);
-	count_remembered(&counts.from_memo, !flags && hash_of(walked->pcs, n) == e->hash);
+	count_remembered(&counts.from_memo,
+			 !flags && hash_of(walked->pcs, n) == hashes[id]);
 	__atomic_clear(&walked->taken, __ATOMIC_RELEASE);
 }
 

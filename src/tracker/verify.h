@@ -14,7 +14,6 @@
 #include <stdint.h>
 
 struct tr_trail;
-struct tr_memo_entry;
 
 /*
  * tr_unwind found the N PCS and FLAGS.  The caller of tr_unwind holds the
@@ -32,7 +31,10 @@ void tr_verify_forget(void);
  */
 #ifdef HS_VERIFY_UNWIND
 void tr_verify_trail(const struct tr_trail *t, const uint64_t *slot, uint64_t fp);
-void tr_verify_memo(const struct tr_memo_entry *e, const uint64_t *slot, uint64_t fp);
+void tr_verify_memo(uint32_t id, const uint64_t *slot, uint64_t fp);
+
+/* The stack of the N return addresses PCS is ID from now on. */
+void tr_verify_id(uint32_t id, const uint64_t *pcs, size_t n);
 #else
 static inline void tr_verify_trail(const struct tr_trail *t, const uint64_t *slot,
 				   uint64_t fp)
@@ -41,12 +43,17 @@ static inline void tr_verify_trail(const struct tr_trail *t, const uint64_t *slo
 	(void)slot;
 	(void)fp;
 }
-static inline void tr_verify_memo(const struct tr_memo_entry *e, const uint64_t *slot,
-				  uint64_t fp)
+static inline void tr_verify_memo(uint32_t id, const uint64_t *slot, uint64_t fp)
 {
-	(void)e;
+	(void)id;
 	(void)slot;
 	(void)fp;
+}
+static inline void tr_verify_id(uint32_t id, const uint64_t *pcs, size_t n)
+{
+	(void)id;
+	(void)pcs;
+	(void)n;
 }
 #endif
 

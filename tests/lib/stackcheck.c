@@ -20,6 +20,7 @@
 /* A walk in each of many threads, each interrupted by many signals. */
 #define N_BUFFERS   64
 #define DETAILS_MAX 10
+#define NAMES       16384u
 
 struct buffer {
 	bool taken;
@@ -28,6 +29,10 @@ struct buffer {
 	void *thread;
 	struct tr_trail trail;
 	struct tr_memo memo;
+	/* What the table of all stacks is to it: the last stack of each name. */
+	struct {
+		uint64_t name, stack;
+	} names[NAMES];
 };
 
 struct stack_check_counts stack_check_counts;
@@ -166,14 +171,18 @@ static void count_remembered(bool right, const char *what)
 static void check_remembered(struct buffer *b, const uint64_t *slot, uint64_t fp,
 			     size_t n, uint32_t flags)
 {
-	struct tr_memo_entry *e = tr_memo_at(&b->memo, (uintptr_t)slot, *slot);
+	uint64_t next = tr_memo_next(slot), name = 0;
+	struct tr_memo_entry *e = tr_memo_at(&b->memo, slot, next);
 	const struct tr_mark *m;
 	uint32_t now = __atomic_load_n(&epoch, __ATOMIC_ACQUIRE);
 	if (b->thread != __builtin_thread_pointer())
 		tr_trail_start(&b->trail);
 	b->thread = __builtin_thread_pointer();
-	if (tr_memo_holds(e, now, slot, *slot, fp))
-		count_remembered(!flags && e->hash == hash_of(b->ours, n),
+	if (tr_memo_suits(e, now, slot, next))
+		name = tr_memo_hash(e, slot, fp);
+	if (name && b->names[name % NAMES].name == name)
+		count_remembered(!flags && b->names[name % NAMES].stack ==
+						   hash_of(b->ours, n),
 				 "# a memo is wrong\n");
 	bool held = tr_trail_holds(&b->trail, now, slot, fp);
 	if (!held && !tr_trail_follow(&b->trail, now, slot, fp))
@@ -184,7 +193,10 @@ static void check_remembered(struct buffer *b, const uint64_t *slot, uint64_t fp
 				 !memcmp(b->theirs, b->ours, n * sizeof(*b->ours)) &&
 				 m->hash == hash_of(b->ours, n),
 			 "# a trail is wrong\n");
-	tr_memo_offer(e, &b->trail, 1);
+	if (tr_memo_offer(e, &b->trail, next) && name) {
+		b->names[name % NAMES].name = name;
+		b->names[name % NAMES].stack = m->hash;
+	}
 }
 
 void stack_check_forget(void)
