@@ -15,6 +15,14 @@
  * site calls catch_up() first, which turns the second case into the first; a
  * new peak only bumps the number.  hs_fold_catch_up() does so for all.
  */
+/*
+ * gcc 12 makes one vector of two counters that are changed together; what stored
+ * them one by one a moment ago cannot be forwarded to its load, which waits.
+ */
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC optimize("no-tree-slp-vectorize")
+#endif
+
 #include "src/fold.h"
 
 #include <assert.h>
@@ -50,13 +58,21 @@ struct thread {
 	uint64_t owner_allocs; /* which that was by then */
 };
 
+/* A program that allocates from more places at a time misses caches anyway. */
+#define RECENT ((size_t)4096)
+
 struct hs_fold {
 	struct slot *slots;
 	size_t n, mask;
+	unsigned shift; /* of a hash, to the slots' numbers */
 	uint64_t seed[2];
 
 	HS_ARRAY(struct hs_fold_site) sites;
-	struct hs_map site_of;                       /* (stack, kind) -> index */
+	struct hs_map site_of; /* (stack, kind) -> index */
+	struct recent {
+		uint64_t key;
+		uint32_t site;                       /* index + 1; 0: none */
+	} recent[RECENT];                            /* of site_of, by the lowest bits */
 	HS_ARRAY(struct hs_fold_variance) variances; /* by site, if sampled */
 	HS_ARRAY(struct hs_fold_frees) frees;
 	struct hs_map frees_of; /* (site, stack) -> index */
@@ -75,12 +91,21 @@ struct hs_fold {
 #define FIRST_SLOTS ((size_t)1024)
 #define HUGE_PAGE   ((size_t)2 << 20)
 
-/* Seeded, so that a hostile file cannot choose addresses that collide. */
+/*
+ * A table that fits a cache has room to spare: what costs there is to guess wrong
+ * where a cluster ends.
+ */
+#define ROOMY_SLOTS ((size_t)1 << 15)
+
+/*
+ * Seeded, so that a hostile file cannot choose addresses that collide.  The highest
+ * bits count: when the table doubles, slots keep their order.
+ */
 static inline size_t home(const struct hs_fold *f, uint64_t addr)
 {
 	unsigned __int128 product =
 		(unsigned __int128)(addr ^ f->seed[0]) * (f->seed[1] | 1);
-	return (size_t)((uint64_t)product ^ (uint64_t)(product >> 64)) & f->mask;
+	return (size_t)(((uint64_t)product ^ (uint64_t)(product >> 64)) >> f->shift);
 }
 
 static struct slot *new_slots(size_t n)
@@ -95,6 +120,14 @@ static struct slot *new_slots(size_t n)
 	return slots;
 }
 
+/* An empty table of N slots, a power of two. */
+static void set_slots(struct hs_fold *f, size_t n)
+{
+	f->slots = new_slots(n);
+	f->mask = n - 1;
+	f->shift = 64 - (unsigned)__builtin_ctzll(n);
+}
+
 struct hs_fold *hs_fold_new(void)
 {
 	struct hs_fold *f = hs_xcalloc(1, sizeof(*f));
@@ -103,8 +136,7 @@ struct hs_fold *hs_fold_new(void)
 		f->seed[0] = hs_hash_u64((uintptr_t)f);
 		f->seed[1] = hs_hash_u64(f->seed[0]);
 	}
-	f->slots = new_slots(FIRST_SLOTS);
-	f->mask = FIRST_SLOTS - 1;
+	set_slots(f, FIRST_SLOTS);
 	return f;
 }
 
@@ -148,16 +180,30 @@ static inline struct slot *find(const struct hs_fold *f, uint64_t addr)
 	return &f->slots[i];
 }
 
-static void grow(struct hs_fold *f)
+static inline bool fit(size_t n_blocks, size_t n_slots)
+{
+	return n_slots <= ROOMY_SLOTS ? n_blocks <= n_slots / 4
+				      : n_blocks <= n_slots / 8 * 5;
+}
+
+static void grow(struct hs_fold *f, size_t n_slots)
 {
 	struct slot *old = f->slots;
 	size_t n = f->mask + 1;
-	f->slots = new_slots(n * 2);
-	f->mask = n * 2 - 1;
+	set_slots(f, n_slots);
 	for (size_t i = 0; i < n; i++)
 		if (old[i].site)
 			*find(f, old[i].addr) = old[i];
 	free(old);
+}
+
+void hs_fold_reserve(struct hs_fold *f, size_t n_blocks)
+{
+	size_t n = f->mask + 1;
+	while (!fit(n_blocks, n))
+		n *= 2;
+	if (n > f->mask + 1)
+		grow(f, n);
 }
 
 /*
@@ -183,7 +229,7 @@ void hs_fold_prefetch(const struct hs_fold *f, uint64_t addr)
 	__builtin_prefetch(&f->slots[home(f, addr)], 1);
 }
 
-static struct thread *thread_at(struct hs_fold *f, uint32_t thread)
+static inline struct thread *thread_at(struct hs_fold *f, uint32_t thread)
 {
 	while (f->threads.n <= thread)
 		(void)hs_array_add(&f->threads);
@@ -206,10 +252,15 @@ static uint32_t new_site(struct hs_fold *f, uint32_t thread, uint32_t kind,
 static inline uint32_t site_for(struct hs_fold *f, uint32_t thread, uint32_t kind,
 				uint32_t stack)
 {
+	uint64_t key = (uint64_t)kind << 32 | stack;
+	struct recent *recent = &f->recent[(stack + kind * 997) % RECENT];
+	if (recent->site && recent->key == key)
+		return recent->site - 1;
 	bool fresh;
-	uint32_t *index = hs_map_put(&f->site_of, (uint64_t)kind << 32 | stack, &fresh);
+	uint32_t *index = hs_map_put(&f->site_of, key, &fresh);
 	if (fresh)
 		*index = new_site(f, thread, kind, stack);
+	*recent = (struct recent){key, *index + 1};
 	return *index;
 }
 
@@ -377,8 +428,8 @@ void hs_fold_gone(struct hs_fold *f, uint32_t thread, uint32_t stack)
 /* An empty slot for ADDR; a block that is there was freed without our knowing. */
 static inline struct slot *slot_for(struct hs_fold *f, uint64_t addr)
 {
-	if ((f->n + 1) * 8 > (f->mask + 1) * 5)
-		grow(f);
+	if (!fit(f->n + 1, f->mask + 1))
+		grow(f, 2 * (f->mask + 1));
 	struct slot *slot = find(f, addr);
 	if (slot->site) {
 		f->totals.overlaps++;

@@ -101,6 +101,8 @@ void hs_fold_settle(struct hs_fold *f);
  */
 uint32_t hs_fold_restore_site(struct hs_fold *f, const struct hs_fold_site *site);
 void hs_fold_restore_block(struct hs_fold *f, const struct hs_fold_block *block);
+/* A hint: there will be N_BLOCKS of them. */
+void hs_fold_reserve(struct hs_fold *f, size_t n_blocks);
 /* Of TOTALS: peak_*, unmatched_frees and overlaps; the others are sums. */
 void hs_fold_restore_totals(struct hs_fold *f, const struct hs_fold_totals *totals);
 

@@ -248,8 +248,11 @@ static void restore(struct folding *f)
 		row.site = f->fold_sites.at[row.site];
 		hs_fold_restore_frees(f->pub.fold, &row);
 	}
+	hs_fold_reserve(f->pub.fold, f->live.n);
 	for (size_t i = 0; i < f->live.n; i++) {
 		const struct hs_live_row *row = &f->live.at[i];
+		if (i + AHEAD < f->live.n)
+			hs_fold_prefetch(f->pub.fold, f->live.at[i + AHEAD].addr);
 		struct hs_fold_block block = {.addr = row->addr,
 					      .size = row->size,
 					      .born = row->born,

@@ -109,11 +109,14 @@ void hs_printf(struct hs_out *out, const char *format, ...)
 
 void hs_put_uleb(struct hs_out *out, uint64_t v)
 {
+	char bytes[10];
+	size_t n = 0;
 	while (v >= 128) {
-		hs_putc(out, (char)(v | 128));
+		bytes[n++] = (char)(v | 128);
 		v >>= 7;
 	}
-	hs_putc(out, (char)v);
+	bytes[n++] = (char)v;
+	hs_put(out, bytes, n);
 }
 
 /*

@@ -11,7 +11,7 @@
 #include "src/cursor.h"
 #include "src/events.h"
 
-#define BATCH ((size_t)256)
+#define BATCH ((size_t)1024)
 
 struct stream {
 	const struct hs_capture_piece *piece, *end; /* the open one; behind the last */
