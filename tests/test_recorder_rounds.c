@@ -524,7 +524,7 @@ START_TEST(a_round_is_due_when_the_log_is_long)
 	struct rc_target *t = open_target();
 	uint64_t now = rc_clock_ns();
 	ck_assert(!rc_round_due(t, now));
-	t->store.log_size = (8 << 20) - 1;
+	t->store.log_size = (64 << 20) - 1;
 	ck_assert(!rc_round_due(t, now));
 	t->store.log_size++;
 	ck_assert(rc_round_due(t, now));

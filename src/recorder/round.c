@@ -20,8 +20,14 @@
 #include "src/recorder/image.h"
 #include "src/recorder/target.h"
 
-/* So much log is folded at the end of a run in a moment, and holds any start. */
-#define LEAST_LOG (UINT64_C(8) << 20)
+/*
+ * A round reads and writes all that lives, some 150 ns for each block; to fold as
+ * much log as the checkpoint takes on disk costs as much as that.  So it is made
+ * where that is a fraction of what was logged.  Nearly every program that ends soon
+ * ends before the first one, and so much log is folded then in half a second.
+ */
+#define LEAST_LOG        (UINT64_C(64) << 20)
+#define LOG_A_CHECKPOINT 4u
 
 /* What failed once is tried again after a second, then after two, four ... */
 #define PATIENCE_NS   UINT64_C(1000000000)
@@ -37,7 +43,7 @@ static void wait_longer(struct rc_round *r)
 static uint64_t threshold(const struct rc_target *t)
 {
 	uint64_t checkpoint = rc_store_checkpoint_pages(&t->store) * HS_WIRE_PAGE;
-	uint64_t size = HS_MAX(LEAST_LOG, 2 * checkpoint);
+	uint64_t size = HS_MAX(LEAST_LOG, LOG_A_CHECKPOINT * checkpoint);
 	return t->store.max_size ? HS_MIN(size, t->store.max_size / 4) : size;
 }
 
