@@ -17,6 +17,7 @@ heaptrack is Debian's, without its window. Where its interpreter dies (retain, c
 records raw data only, which costs less: there the comparison is harder for us.
 
 usage: bench.py [--rounds N] [--load NAME]... [--quick] [--no-heaptrack] [--reading]
+                [--folder DIR]
 """
 import argparse
 import glob
@@ -235,6 +236,7 @@ def main():
     parser.add_argument("--load", action="append", help="only loads whose name begins so")
     parser.add_argument("--quick", action="store_true", help="a tenth of the own loads")
     parser.add_argument("--no-heaptrack", action="store_true", help="leave heaptrack out")
+    parser.add_argument("--folder", default=BUILD, help="where captures go [build folder]")
     parser.add_argument("--reading", action="store_true", help="size and speed of full logs")
     options = parser.parse_args()
     chosen = [load for load in [*own_loads(10 if options.quick else 1), *programs()]
@@ -242,7 +244,7 @@ def main():
     for name in PROGRAMS:
         if not options.load and name not in [load.name for load in chosen]:
             print(f"{name} is left out: it is not installed\n")
-    with tempfile.TemporaryDirectory(prefix="tmp.", dir=BUILD) as work:
+    with tempfile.TemporaryDirectory(prefix="tmp.", dir=options.folder) as work:
         heaptrack = None if options.no_heaptrack else heaptrack_without_window(work)
         if not heaptrack and not options.no_heaptrack:
             print("heaptrack is left out: it is not installed; shares are of the figures "
