@@ -17,6 +17,7 @@
 #include "src/cursor.h"
 #include "src/fold.h"
 #include "src/folding.h"
+#include "src/hash.h"
 #include "src/mapped.h"
 #include "src/segment.h"
 
@@ -32,8 +33,10 @@ struct reading {
 	hs_stack cut_mark;
 	uint64_t undefined_stacks, unknown_kinds;
 
-	struct hs_site *sites; /* by the fold's index */
-	struct hs_totals peak; /* peak_ns and unmatched frees */
+	struct hs_site *sites;   /* by the fold's index */
+	struct hs_map held_of;   /* (stack, kind) -> index in `held` */
+	HS_ARRAY(uint64_t) held; /* bytes at the boundary before */
+	struct hs_totals peak;   /* peak_ns and unmatched frees */
 	bool rss;
 };
 
@@ -181,9 +184,11 @@ static void add_sites(struct reading *r)
 {
 	size_t n;
 	const struct hs_fold_site *sites = hs_fold_sites(r->f->fold, &n);
+	const struct hs_spread *spreads = hs_fold_spreads(r->f->fold);
 	r->sites = hs_xcalloc(n, sizeof(*r->sites));
 	for (size_t i = 0; i < n; i++) {
 		r->sites[i] = site_of(r, &sites[i]);
+		r->sites[i].spread = spreads[i];
 		if (kind_of(sites[i].kind, &r->sites[i].kind))
 			hs_build_site(r->b, &r->sites[i]);
 		else
@@ -225,6 +230,35 @@ static void add_snapshot(struct reading *r, const struct hs_segment *s, uint64_t
 	hs_build_snapshot(r->b, &snapshot, true);
 }
 
+static void add_change(struct reading *r, const struct hs_segment_site *s)
+{
+	struct hs_change change = {.blocks = (int64_t)(s->allocs - (uint64_t)s->frees),
+				   .drop = s->drop,
+				   .allocs = s->allocs};
+	if (!kind_of(s->kind, &change.kind))
+		return;
+	bool fresh;
+	uint32_t *index =
+		hs_map_put(&r->held_of, (uint64_t)s->stack << 8 | s->kind, &fresh);
+	if (fresh) {
+		*index = (uint32_t)r->held.n;
+		hs_array_push(&r->held, 0);
+	}
+	change.bytes = (int64_t)(s->live_bytes - r->held.at[*index]);
+	r->held.at[*index] = s->live_bytes;
+	change.stack = stack_with(r, s->stack);
+	hs_build_change(r->b, &change);
+}
+
+static void add_levels(struct reading *r, const struct hs_segment *s)
+{
+	if (!(s->flags & HS_SEGMENT_LEVELS))
+		return;
+	hs_build_mark(r->b, s->time_ns, s->flags & HS_SEGMENT_SNAPSHOT);
+	for (size_t k = 0; k < s->n_sites; k++)
+		add_change(r, &s->sites[k]);
+}
+
 static void add_segments(struct reading *r)
 {
 	uint64_t allocs = 0;
@@ -240,6 +274,7 @@ static void add_segments(struct reading *r)
 		for (size_t k = 0; k < s.n_sites; k++)
 			allocs += s.sites[k].allocs;
 		add_snapshot(r, &s, allocs);
+		add_levels(r, &s);
 		free((void *)(uintptr_t)s.sites);
 	}
 }
@@ -264,6 +299,7 @@ static void add_fold(struct reading *r)
 	r->peak.peak_ns = hs_capture_time(r->c, t->peak_time);
 	hs_build_has(r->b,
 		     (r->f->has_totals ? HS_HAS_TOTALS | HS_HAS_TEMPORARIES : 0) |
+			     (r->f->has_spreads ? HS_HAS_SPREADS : 0) |
 			     (r->f->has_live ? HS_HAS_LIVE | HS_HAS_LIVE_BLOCKS : 0) |
 			     (r->f->has_peak ? HS_HAS_PEAK : 0));
 	if (t->overlaps)
@@ -313,6 +349,19 @@ static hs_str stem_of(struct hs_builder *b, const char *name)
 	return hs_build_string(b, base, ending ? (size_t)(ending - base) : strlen(base));
 }
 
+/* What a stamp counts in, on the average of the run. */
+static uint64_t ticks_per_second(const struct hs_capture *c)
+{
+	if (c->n_clock < 2)
+		return 0;
+	const struct hs_capture_moment *first = c->clock,
+				       *last = &c->clock[c->n_clock - 1];
+	uint64_t ns = last->time_ns - first->time_ns;
+	unsigned __int128 ticks = last->stamp - first->stamp;
+	ticks = ns ? ticks * 1000000000 / ns : 0;
+	return ticks < UINT64_MAX ? (uint64_t)ticks : 0;
+}
+
 static void read_identity(struct reading *r, const char *file_name)
 {
 	const struct hs_capture *c = r->c;
@@ -339,6 +388,7 @@ static void read_identity(struct reading *r, const char *file_name)
 	hs_build_has(r->b, HS_HAS_PID);
 	if (c->n_clock > 1)
 		hs_build_has(r->b, HS_HAS_TIME);
+	hs_build_ticks(r->b, ticks_per_second(c));
 }
 
 static void read_end(struct reading *r)
@@ -451,6 +501,8 @@ static struct hs_error *heapsnap_read(struct hs_cursor *in, struct hs_builder *b
 	free(r.plain);
 	free(r.cut);
 	free(r.sites);
+	hs_map_deinit(&r.held_of);
+	hs_array_free(&r.held);
 	hs_capture_free(r.c);
 	return NULL;
 }

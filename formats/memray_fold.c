@@ -157,7 +157,7 @@ void memray_allocate(struct memray *m, enum hs_alloc_kind kind, uint64_t addr,
 void memray_deallocate(struct memray *m, uint64_t addr)
 {
 	forget(m, addr, NULL);
-	hs_fold_dealloc(m->fold, addr);
+	hs_fold_dealloc(m->fold, addr, m->now_ns);
 	m->n_records++;
 }
 
@@ -170,7 +170,7 @@ static void mapping_is_cut(void *context, const struct hs_mapping *whole, uint64
 static void mapping_is_gone(void *context, const struct hs_mapping *piece)
 {
 	struct memray *m = context;
-	hs_fold_dealloc(m->fold, piece->start ^ MAPPING_BIT);
+	hs_fold_dealloc(m->fold, piece->start ^ MAPPING_BIT, m->now_ns);
 }
 
 static struct hs_mappings *mappings(struct memray *m)

@@ -18,6 +18,7 @@
 #include "src/fold.h"
 #include "src/forks.h"
 #include "src/hash.h"
+#include "src/levels.h"
 
 /* A live block on its way to the table: its site has no final index yet. */
 struct live_row {
@@ -49,6 +50,11 @@ struct hs_builder {
 	HS_ARRAY(struct live_row) live;
 	struct hs_totals told; /* what hs_build_totals() said */
 	struct hs_mmap_totals mmap;
+
+	struct hs_levels levels;
+	HS_ARRAY(struct hs_fold_site) at_mark; /* the fold's sites at the last mark */
+	uint64_t mark_events;                  /* the fold had seen then */
+	uint64_t ticks_per_second;
 };
 
 /* What a source of events makes known. */
@@ -86,6 +92,8 @@ static void free_tables(struct hs_builder *b)
 	hs_array_free(&b->arguments);
 	hs_array_free(&b->sites);
 	hs_array_free(&b->live);
+	hs_array_free(&b->at_mark);
+	hs_levels_deinit(&b->levels);
 	hs_map_deinit(&b->string_ids);
 	hs_map_deinit(&b->frame_ids);
 	hs_map_deinit(&b->stack_ids);
@@ -244,24 +252,24 @@ void hs_build_alloc(struct hs_builder *b, hs_thread thread, enum hs_alloc_kind k
 }
 
 void hs_build_dealloc(struct hs_builder *b, hs_thread thread HS_UNUSED, uint64_t addr,
-		      uint64_t time_ns HS_UNUSED)
+		      uint64_t time_ns)
 {
 	b->has |= HAS_OF_EVENTS;
-	hs_fold_dealloc(b->fold, addr);
+	hs_fold_dealloc(b->fold, addr, time_ns);
 }
 
 void hs_build_release(struct hs_builder *b, hs_thread thread, uint64_t addr,
-		      uint64_t time_ns HS_UNUSED)
+		      uint64_t time_ns)
 {
 	assert(thread.i < b->threads.n);
 	b->has |= HAS_OF_EVENTS;
-	hs_fold_release(b->fold, thread.i, addr);
+	hs_fold_release(b->fold, thread.i, addr, time_ns);
 }
 
-void hs_build_retain(struct hs_builder *b, hs_thread thread, uint64_t time_ns HS_UNUSED)
+void hs_build_retain(struct hs_builder *b, hs_thread thread, uint64_t time_ns)
 {
 	assert(thread.i < b->threads.n);
-	hs_fold_retain(b->fold, thread.i);
+	hs_fold_retain(b->fold, thread.i, time_ns);
 }
 
 void hs_build_forget_last(struct hs_builder *b, hs_thread thread)
@@ -303,6 +311,7 @@ void hs_build_site(struct hs_builder *b, const struct hs_site *site)
 	add(&sum->peak_bytes, site->peak_bytes);
 	add(&sum->temporaries, site->temporaries);
 	add(&sum->temporary_bytes, site->temporary_bytes);
+	hs_spread_add(&sum->spread, &site->spread);
 	if (!hs_thread_eq(sum->thread, site->thread))
 		sum->thread = (hs_thread){0};
 }
@@ -352,6 +361,73 @@ void hs_build_forks(struct hs_builder *b, const struct hs_fork *forks, size_t n)
 		hs_array_push(&b->forks, forks[i]);
 }
 
+void hs_build_mark(struct hs_builder *b, uint64_t time_ns, bool snapshot)
+{
+	b->has |= HS_HAS_LEVELS;
+	hs_levels_mark(&b->levels, time_ns, snapshot);
+}
+
+void hs_build_change(struct hs_builder *b, const struct hs_change *c)
+{
+	assert(b->levels.marks.n && c->stack.i < b->stacks.n && c->kind < HS_ALLOC_KINDS);
+	const struct hs_level_change change = {.key = site_key(c->stack, c->kind),
+					       .blocks = (uint64_t)c->blocks,
+					       .bytes = (uint64_t)c->bytes,
+					       .drop = c->drop,
+					       .allocs = c->allocs};
+	hs_levels_change(&b->levels, &change);
+}
+
+void hs_build_ticks(struct hs_builder *b, uint64_t per_second)
+{
+	b->ticks_per_second = per_second;
+}
+
+static void mark_site(struct hs_builder *b, uint32_t i, const struct hs_fold_site *now)
+{
+	struct hs_fold_site *before = &b->at_mark.at[i];
+	uint64_t low = hs_fold_take_low(b->fold, i);
+	if (now->allocs == before->allocs && now->frees == before->frees &&
+	    now->live_bytes == before->live_bytes)
+		return;
+	const struct hs_level_change change = {
+		.key = site_key((hs_stack){now->stack}, (enum hs_alloc_kind)now->kind),
+		.blocks = now->live_blocks - before->live_blocks,
+		.bytes = now->live_bytes - before->live_bytes,
+		.drop = now->live_bytes - low,
+		.allocs = now->allocs - before->allocs};
+	hs_levels_change(&b->levels, &change);
+	*before = *now;
+}
+
+/* What the fold has counted since the last mark. */
+static void mark_fold(struct hs_builder *b, uint64_t time_ns, bool snapshot)
+{
+	size_t n;
+	const struct hs_fold_site *sites = hs_fold_sites(b->fold, &n);
+	hs_build_mark(b, time_ns, snapshot);
+	for (size_t i = 0; i < n; i++) {
+		if (i == b->at_mark.n)
+			(void)hs_array_add(&b->at_mark);
+		mark_site(b, (uint32_t)i, &sites[i]);
+	}
+}
+
+/*
+ * A mark looks at all sites.  Unless there were as many events as there are sites,
+ * the next snapshot will do: so all marks together cost no more than the events.
+ */
+static bool is_worth_a_mark(struct hs_builder *b)
+{
+	const struct hs_fold_totals *t = hs_fold_totals(b->fold);
+	size_t n;
+	(void)hs_fold_sites(b->fold, &n);
+	if (t->allocs + t->frees - b->mark_events < n)
+		return false;
+	b->mark_events = t->allocs + t->frees;
+	return true;
+}
+
 void hs_build_snapshot(struct hs_builder *b, const struct hs_snapshot *s,
 		       bool figures_known)
 {
@@ -369,6 +445,8 @@ void hs_build_snapshot(struct hs_builder *b, const struct hs_snapshot *s,
 	snapshot->heap_bytes = t->live_bytes;
 	snapshot->heap_blocks = t->live_blocks;
 	snapshot->peak_bytes = hs_fold_take_high_water(b->fold);
+	if (is_worth_a_mark(b))
+		mark_fold(b, snapshot->time_ns, true);
 	snapshot->allocs = t->allocs;
 }
 
@@ -388,6 +466,7 @@ static void take_fold(struct hs_builder *b)
 	size_t n_sites, n_live;
 	hs_fold_settle(b->fold);
 	const struct hs_fold_site *sites = hs_fold_sites(b->fold, &n_sites);
+	const struct hs_spread *spreads = hs_fold_spreads(b->fold);
 	for (size_t i = 0; i < n_sites; i++) {
 		const struct hs_fold_site *s = &sites[i];
 		uint32_t thread = s->thread == HS_FOLD_MANY ? 0 : s->thread;
@@ -401,7 +480,8 @@ static void take_fold(struct hs_builder *b)
 					     .peak_blocks = s->peak_blocks,
 					     .peak_bytes = s->peak_bytes,
 					     .temporaries = s->temporaries,
-					     .thread = {thread}};
+					     .thread = {thread},
+					     .spread = spreads[i]};
 		hs_build_site(b, &site);
 	}
 	struct hs_fold_block *live HS_CLEANUP(hs_freep) = hs_fold_live(b->fold, &n_live);
@@ -489,6 +569,30 @@ static void seal_live(struct hs_builder *b, struct hs_profile *p)
 	p->n_live = (uint32_t)b->live.n;
 }
 
+static void *copy_table(struct hs_arena *arena, const void *at, size_t n, size_t size)
+{
+	void *copy = hs_arena_array(arena, n, size);
+	if (n)
+		memcpy(copy, at, n * size);
+	return copy;
+}
+
+/* Levels of sites that are none, which only a damaged source has, are left out. */
+static void seal_levels(struct hs_builder *b, struct hs_profile *p)
+{
+	size_t n;
+	hs_levels_settle(&b->levels);
+	struct hs_level *levels =
+		hs_arena_array(b->arena, b->levels.changes.n, sizeof(*levels));
+	n = hs_levels_sum(&b->levels, &b->site_ids, levels);
+	p->levels = levels;
+	p->n_levels = (uint32_t)n;
+	p->marks = copy_table(b->arena, b->levels.marks.at, b->levels.marks.n,
+			      sizeof(*b->levels.marks.at));
+	p->n_marks = (uint32_t)b->levels.marks.n;
+	p->ticks_per_second = b->ticks_per_second;
+}
+
 static struct hs_totals sum_sites(const struct hs_builder *b)
 {
 	struct hs_totals t = {.peak_ns = b->told.peak_ns,
@@ -513,20 +617,26 @@ static struct hs_totals sum_sites(const struct hs_builder *b)
 				 sizeof(*(b)->table.at)),                 \
 	 (p)->n_##table = (uint32_t)(b)->table.n)
 
-static void *copy_table(struct hs_arena *arena, const void *at, size_t n, size_t size)
+/* Event sources: what came after the last mark. */
+static void mark_end(struct hs_builder *b)
 {
-	void *copy = hs_arena_array(arena, n, size);
-	if (n)
-		memcpy(copy, at, n * size);
-	return copy;
+	const struct hs_fold_totals *t = hs_fold_totals(b->fold);
+	if (t->allocs + t->frees == 0)
+		return;
+	b->has |= HS_HAS_SPREADS;
+	b->ticks_per_second = b->has & HS_HAS_TIME ? 1000000000 : 0;
+	if (b->levels.marks.n)
+		mark_fold(b, b->process.end_ns, false);
 }
 
 struct hs_profile *hs_build_seal(struct hs_builder *b)
 {
 	struct hs_profile *p = hs_arena_alloc(b->arena, sizeof(*p));
 	take_fold(b);
+	mark_end(b);
 	sort_sites(b);
 	seal_live(b, p);
+	seal_levels(b, p);
 	p->totals = sum_sites(b);
 	p->mmap = b->mmap;
 	SEAL(p, b, strings);

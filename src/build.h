@@ -90,6 +90,26 @@ void hs_build_forks(struct hs_builder *b, const struct hs_fork *forks, size_t n)
 void hs_build_snapshot(struct hs_builder *b, const struct hs_snapshot *s,
 		       bool figures_known);
 
+/*
+ * Levels.  A mark ends a slice of time; then follows what changed in it.  For event
+ * sources hs_build_snapshot() does this.  The number of marks and of changes is kept
+ * bounded by joining slices.
+ */
+void hs_build_mark(struct hs_builder *b, uint64_t time_ns, bool snapshot);
+
+/* At (stack, kind) in the last slice; blocks and bytes: that it holds more, or less. */
+struct hs_change {
+	hs_stack stack;
+	enum hs_alloc_kind kind;
+	int64_t blocks, bytes;
+	uint64_t drop; /* by so much less it held at its lowest than at the mark */
+	uint64_t allocs;
+};
+void hs_build_change(struct hs_builder *b, const struct hs_change *change);
+
+/* How many of the units that spreads count lifetimes in make a second; 0: unknown. */
+void hs_build_ticks(struct hs_builder *b, uint64_t per_second);
+
 /* A sentence for the reader of the report; marks nothing by itself. */
 void hs_build_warn(struct hs_builder *b, const char *format, ...) HS_PRINTF(2, 3);
 

@@ -279,6 +279,7 @@ static void read_payload(struct hs_reading *c, struct hs_path *path, uint64_t ta
 	case HS_WIRE_WEIGHTS:
 	case HS_WIRE_FREE_STACKS:
 	case HS_WIRE_MAPPED:
+	case HS_WIRE_SPREADS:
 	case HS_WIRE_FORKS:
 	case HS_WIRE_MAPS:
 		kept = hs_array_add(&c->records);

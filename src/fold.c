@@ -68,7 +68,8 @@ struct hs_fold {
 	uint64_t seed[2];
 
 	HS_ARRAY(struct hs_fold_site) sites;
-	struct hs_map site_of; /* (stack, kind) -> index */
+	HS_ARRAY(struct hs_spread) spreads; /* by site */
+	struct hs_map site_of;              /* (stack, kind) -> index */
 	struct recent {
 		uint64_t key;
 		uint32_t site;                       /* index + 1; 0: none */
@@ -163,6 +164,7 @@ void hs_fold_free(struct hs_fold *f)
 		return;
 	free(f->slots);
 	hs_array_free(&f->sites);
+	hs_array_free(&f->spreads);
 	hs_array_free(&f->threads);
 	hs_map_deinit(&f->site_of);
 	hs_array_free(&f->variances);
@@ -244,6 +246,7 @@ static uint32_t new_site(struct hs_fold *f, uint32_t thread, uint32_t kind,
 	site->kind = kind;
 	site->thread = thread;
 	site->seen_peak = f->peak;
+	(void)hs_array_add(&f->spreads);
 	if (f->mean)
 		(void)hs_array_add(&f->variances);
 	return (uint32_t)(f->sites.n - 1);
@@ -353,6 +356,16 @@ static inline void block_dies(struct hs_fold *f, struct hs_fold_site *site,
 		set_peak(f);
 }
 
+/* BLOCK dies at TIME.  The clocks of several threads may differ a little. */
+static inline void count_age(struct hs_fold *f, const struct slot *block, uint64_t time)
+{
+	struct hs_spread *spread = &f->spreads.at[block->site - 1];
+	uint64_t age = time > block->born ? time - block->born : 0;
+	if (age > spread->oldest)
+		spread->oldest = age;
+	hs_spread_count(spread->ages, HS_SPREAD_AGES, age, weigh_slot(f, block).blocks);
+}
+
 /* Take the block in SLOT out.  Returns whether it was a thread's last one. */
 static inline bool take(struct hs_fold *f, struct slot *slot)
 {
@@ -393,7 +406,18 @@ static void tell_free(struct hs_fold *f, const struct slot *slot, uint32_t stack
 	by->bytes += w.bytes;
 }
 
-void hs_fold_dealloc_by(struct hs_fold *f, uint64_t addr, uint32_t stack)
+/* As take(), at TIME, of a block that is gone for good. */
+static inline void bury(struct hs_fold *f, struct slot *slot, uint64_t time)
+{
+	uint32_t index = slot->site - 1;
+	struct hs_fold_site *site = &f->sites.at[index];
+	count_age(f, slot, time);
+	take(f, slot);
+	if (site->live_bytes < site->low_bytes)
+		site->low_bytes = site->live_bytes;
+}
+
+void hs_fold_dealloc_by(struct hs_fold *f, uint64_t addr, uint32_t stack, uint64_t time)
 {
 	struct slot *slot = find(f, addr);
 	if (!slot->site) {
@@ -402,38 +426,47 @@ void hs_fold_dealloc_by(struct hs_fold *f, uint64_t addr, uint32_t stack)
 	}
 	if (f->tell_frees)
 		tell_free(f, slot, stack);
-	take(f, slot);
+	bury(f, slot, time);
 }
 
-void hs_fold_dealloc(struct hs_fold *f, uint64_t addr)
+void hs_fold_dealloc(struct hs_fold *f, uint64_t addr, uint64_t time)
 {
-	hs_fold_dealloc_by(f, addr, 0);
+	hs_fold_dealloc_by(f, addr, 0, time);
+}
+
+/* A realloc has given BLOCK back for good; STACK had called it. */
+static void moved(struct hs_fold *f, const struct slot *block, uint32_t stack,
+		  uint64_t time)
+{
+	count_age(f, block, time);
+	if (f->tell_frees)
+		tell_free(f, block, stack);
 }
 
 /* The realloc that had released a block is over; STACK had called it. */
-static void land(struct hs_fold *f, struct thread *t, uint32_t stack)
+static void land(struct hs_fold *f, struct thread *t, uint32_t stack, uint64_t time)
 {
 	if (t->in_flight == KEPT)
-		hs_fold_dealloc_by(f, t->released.addr, stack);
-	else if (t->in_flight == RELEASED && f->tell_frees)
-		tell_free(f, &t->released, stack);
+		hs_fold_dealloc_by(f, t->released.addr, stack, time);
+	else if (t->in_flight == RELEASED)
+		moved(f, &t->released, stack, time);
 	t->in_flight = NOTHING;
 }
 
-void hs_fold_gone(struct hs_fold *f, uint32_t thread, uint32_t stack)
+void hs_fold_gone(struct hs_fold *f, uint32_t thread, uint32_t stack, uint64_t time)
 {
-	land(f, thread_at(f, thread), stack);
+	land(f, thread_at(f, thread), stack, time);
 }
 
 /* An empty slot for ADDR; a block that is there was freed without our knowing. */
-static inline struct slot *slot_for(struct hs_fold *f, uint64_t addr)
+static inline struct slot *slot_for(struct hs_fold *f, uint64_t addr, uint64_t time)
 {
 	if (!fit(f->n + 1, f->mask + 1))
 		grow(f, 2 * (f->mask + 1));
 	struct slot *slot = find(f, addr);
 	if (slot->site) {
 		f->totals.overlaps++;
-		take(f, slot);
+		bury(f, slot, time);
 		slot = find(f, addr);
 	}
 	f->n++;
@@ -461,14 +494,14 @@ uint32_t hs_fold_alloc(struct hs_fold *f, uint32_t thread, uint32_t kind, uint32
 {
 	struct thread *t = thread_at(f, thread);
 	if (t->in_flight)
-		land(f, t, stack);
+		land(f, t, stack, time);
 	uint32_t index = site_for(f, thread, kind, stack);
 	if (f->mean && is_full(f))
 		return index;
 	/* No sum can wrap when this one does not. */
 	size = HS_MIN(size, f->mean ? FULL : UINT64_MAX - f->totals.bytes);
 	f->now = time;
-	struct slot *slot = slot_for(f, addr);
+	struct slot *slot = slot_for(f, addr, time);
 	*slot = (struct slot){addr, size, time, index + 1, thread};
 	t->last = addr;
 	t->last_lives = !f->mean; /* what came next is not known */
@@ -480,6 +513,7 @@ uint32_t hs_fold_alloc(struct hs_fold *f, uint32_t thread, uint32_t kind, uint32
 	struct hs_weight w = weigh(f, addr, size, time);
 	site->allocs += w.blocks;
 	site->bytes += w.bytes;
+	hs_spread_count(f->spreads.at[index].sizes, HS_SPREAD_SIZES, size, w.blocks);
 	f->totals.allocs += w.blocks;
 	f->totals.bytes += w.bytes;
 	if (f->mean)
@@ -496,18 +530,18 @@ void hs_fold_split(struct hs_fold *f, uint64_t addr, uint64_t size)
 	find(f, addr)->size = size;
 	rest.addr = addr + size;
 	rest.size -= size;
-	*slot_for(f, rest.addr) = rest;
+	*slot_for(f, rest.addr, f->now) = rest;
 	struct hs_fold_site *site = &f->sites.at[rest.site - 1];
 	catch_up(f, site);
 	site->live_blocks++;
 	f->totals.live_blocks++;
 }
 
-void hs_fold_release(struct hs_fold *f, uint32_t thread, uint64_t addr)
+void hs_fold_release(struct hs_fold *f, uint32_t thread, uint64_t addr, uint64_t time)
 {
 	struct thread *t = thread_at(f, thread);
 	if (t->in_flight)
-		land(f, t, 0);
+		land(f, t, 0, time);
 	struct slot *slot = find(f, addr);
 	t->in_flight = slot->site ? RELEASED : UNKNOWN;
 	t->released = *slot;
@@ -526,10 +560,10 @@ void hs_fold_forget_last(struct hs_fold *f, uint32_t thread)
 	thread_at(f, thread)->last_lives = false;
 }
 
-static void put_back(struct hs_fold *f, struct thread *t)
+static void put_back(struct hs_fold *f, struct thread *t, uint64_t time)
 {
 	const struct slot *block = &t->released;
-	*slot_for(f, block->addr) = *block;
+	*slot_for(f, block->addr, time) = *block;
 	struct hs_fold_site *site = &f->sites.at[block->site - 1];
 	struct thread *owner = &f->threads.at[block->thread];
 	struct hs_weight w = weigh_slot(f, block);
@@ -545,18 +579,18 @@ static void put_back(struct hs_fold *f, struct thread *t)
 	block_lives(f, site, &w);
 }
 
-static void undo_release(struct hs_fold *f, struct thread *t)
+static void undo_release(struct hs_fold *f, struct thread *t, uint64_t time)
 {
 	if (t->in_flight == RELEASED)
-		put_back(f, t);
+		put_back(f, t, time);
 	else if (t->in_flight == UNKNOWN)
 		f->totals.unmatched_frees--;
 }
 
-void hs_fold_retain(struct hs_fold *f, uint32_t thread)
+void hs_fold_retain(struct hs_fold *f, uint32_t thread, uint64_t time)
 {
 	struct thread *t = thread_at(f, thread);
-	undo_release(f, t);
+	undo_release(f, t, time);
 	t->in_flight = NOTHING;
 }
 
@@ -572,7 +606,7 @@ void hs_fold_settle(struct hs_fold *f)
 		struct thread *t = &f->threads.at[i];
 		if (t->in_flight == NOTHING)
 			continue;
-		undo_release(f, t);
+		undo_release(f, t, 0);
 		t->in_flight = KEPT;
 	}
 	hs_fold_catch_up(f);
@@ -596,6 +630,12 @@ uint32_t hs_fold_restore_site(struct hs_fold *f, const struct hs_fold_site *save
 	return index;
 }
 
+void hs_fold_restore_spread(struct hs_fold *f, uint32_t site,
+			    const struct hs_spread *spread)
+{
+	hs_spread_add(&f->spreads.at[site], spread);
+}
+
 /* SIZE, cut so that no sum can overflow, as in hs_fold_alloc(). */
 static uint64_t restored_size(struct hs_fold *f, uint64_t size)
 {
@@ -611,8 +651,8 @@ void hs_fold_restore_block(struct hs_fold *f, const struct hs_fold_block *block)
 	if (find(f, block->addr)->site || (f->mean && is_full(f)))
 		return;
 	uint64_t size = restored_size(f, block->size);
-	*slot_for(f, block->addr) = (struct slot){block->addr, size, block->born,
-						  block->site + 1, block->thread};
+	*slot_for(f, block->addr, block->born) = (struct slot){
+		block->addr, size, block->born, block->site + 1, block->thread};
 	struct hs_fold_site *site = &f->sites.at[block->site];
 	struct hs_weight w = weigh(f, block->addr, size, block->born);
 	site->live_blocks += w.blocks;
@@ -631,6 +671,8 @@ void hs_fold_restore_totals(struct hs_fold *f, const struct hs_fold_totals *tota
 	f->totals.unmatched_frees = totals->unmatched_frees;
 	f->totals.overlaps = totals->overlaps;
 	f->water = f->totals.live_bytes;
+	for (size_t i = 0; i < f->sites.n; i++)
+		f->sites.at[i].low_bytes = f->sites.at[i].live_bytes;
 }
 
 bool hs_fold_get_last(const struct hs_fold *f, uint32_t thread, struct hs_fold_last *ret)
@@ -680,6 +722,19 @@ uint64_t hs_fold_take_high_water(struct hs_fold *f)
 	uint64_t water = f->water;
 	f->water = f->totals.live_bytes;
 	return water;
+}
+
+uint64_t hs_fold_take_low(struct hs_fold *f, uint32_t site)
+{
+	struct hs_fold_site *s = &f->sites.at[site];
+	uint64_t low = HS_MIN(s->low_bytes, s->live_bytes);
+	s->low_bytes = s->live_bytes;
+	return low;
+}
+
+const struct hs_spread *hs_fold_spreads(const struct hs_fold *f)
+{
+	return f->spreads.at;
 }
 
 const struct hs_fold_site *hs_fold_sites(const struct hs_fold *f, size_t *n_ret)

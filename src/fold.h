@@ -10,6 +10,7 @@
 #define HS_FOLD_H
 
 #include "src/base.h"
+#include "src/spread.h"
 #include "src/weight.h"
 
 struct hs_fold;
@@ -21,6 +22,7 @@ struct hs_fold_site {
 	uint64_t allocs, frees, bytes, temporaries;
 	uint64_t live_blocks, live_bytes;
 	uint64_t peak_blocks, peak_bytes; /* valid after hs_fold_catch_up() */
+	uint64_t low_bytes;               /* the fold's own: see hs_fold_take_low() */
 	uint64_t seen_peak; /* the fold's own: number of the peak which these belong to */
 };
 #define HS_FOLD_MANY UINT32_MAX
@@ -62,16 +64,16 @@ void hs_fold_take_latest_peak(struct hs_fold *f);
  */
 uint32_t hs_fold_alloc(struct hs_fold *f, uint32_t thread, uint32_t kind, uint32_t stack,
 		       uint64_t addr, uint64_t size, uint64_t time);
-void hs_fold_dealloc(struct hs_fold *f, uint64_t addr); /* by whatever thread */
+void hs_fold_dealloc(struct hs_fold *f, uint64_t addr, uint64_t time); /* by any thread */
 /* Likewise, and STACK made it; a realloc's stack is that of what it allocates. */
-void hs_fold_dealloc_by(struct hs_fold *f, uint64_t addr, uint32_t stack);
+void hs_fold_dealloc_by(struct hs_fold *f, uint64_t addr, uint32_t stack, uint64_t time);
 /* The block at ADDR keeps SIZE bytes; what follows them is a block of its own. */
 void hs_fold_split(struct hs_fold *f, uint64_t addr, uint64_t size);
 /* A realloc gives back ADDR; if it fails, hs_fold_retain() undoes that. */
-void hs_fold_release(struct hs_fold *f, uint32_t thread, uint64_t addr);
-void hs_fold_retain(struct hs_fold *f, uint32_t thread);
+void hs_fold_release(struct hs_fold *f, uint32_t thread, uint64_t addr, uint64_t time);
+void hs_fold_retain(struct hs_fold *f, uint32_t thread, uint64_t time);
 /* It succeeded, and what it allocated was not sampled. */
-void hs_fold_gone(struct hs_fold *f, uint32_t thread, uint32_t stack);
+void hs_fold_gone(struct hs_fold *f, uint32_t thread, uint32_t stack, uint64_t time);
 
 /*
  * For sources by whose rule a block is only temporary if it is freed before
@@ -87,6 +89,15 @@ const struct hs_fold_totals *hs_fold_totals(const struct hs_fold *f);
 /* The highest live bytes since the last call of this function, and restart it. */
 uint64_t hs_fold_take_high_water(struct hs_fold *f);
 
+/*
+ * The lowest live bytes of SITE since the last call: at that call, after each free
+ * (but not at a realloc, which only moves what it gives back) and now.  Restart it.
+ */
+uint64_t hs_fold_take_low(struct hs_fold *f, uint32_t site);
+
+/* By the index of the site. */
+const struct hs_spread *hs_fold_spreads(const struct hs_fold *f);
+
 /* Peak figures of all sites become valid.  More events may follow, then again. */
 void hs_fold_catch_up(struct hs_fold *f);
 
@@ -100,6 +111,9 @@ void hs_fold_settle(struct hs_fold *f);
  * contradict each other stay so, but nothing overflows.
  */
 uint32_t hs_fold_restore_site(struct hs_fold *f, const struct hs_fold_site *site);
+/* Adds to what SITE has; once for each site. */
+void hs_fold_restore_spread(struct hs_fold *f, uint32_t site,
+			    const struct hs_spread *spread);
 void hs_fold_restore_block(struct hs_fold *f, const struct hs_fold_block *block);
 /* A hint: there will be N_BLOCKS of them. */
 void hs_fold_reserve(struct hs_fold *f, size_t n_blocks);

@@ -37,6 +37,7 @@ struct folding {
 	HS_ARRAY(struct hs_fold_variance) variances; /* of the first ones of `sites` */
 	HS_ARRAY(struct hs_fold_frees) frees;        /* their sites are indices, too */
 	HS_ARRAY(struct hs_live_row) live;
+	HS_ARRAY(struct hs_spread_row) spreads;
 	struct hs_map thread_of; /* tid -> index */
 	struct hs_fold_totals totals;
 };
@@ -152,6 +153,22 @@ static struct hs_error *take_frees(struct folding *f, struct hs_cursor *in)
 	return NULL;
 }
 
+static struct hs_error *take_spreads(struct folding *f, struct hs_cursor *in)
+{
+	struct hs_spread_row *rows;
+	size_t n;
+	struct hs_error *err = hs_spreads_decode(in, &rows, &n);
+	if (err)
+		return err;
+	for (size_t i = 0; i < n; i++) {
+		(void)site_at(f, rows[i].stack, rows[i].kind);
+		hs_array_push(&f->spreads, rows[i]);
+	}
+	f->pub.has_spreads = true;
+	free(rows);
+	return NULL;
+}
+
 static struct hs_error *take_mapped(struct folding *f, struct hs_cursor *in)
 {
 	/* Of several the last one counts. */
@@ -187,6 +204,8 @@ static void take_records(struct folding *f)
 			err = take_weights(f, &in);
 		else if (r->tag == HS_WIRE_FREE_STACKS)
 			err = take_frees(f, &in);
+		else if (r->tag == HS_WIRE_SPREADS)
+			err = take_spreads(f, &in);
 		else if (r->tag == HS_WIRE_MAPPED)
 			err = take_mapped(f, &in);
 		else if (r->tag == HS_WIRE_FORKS)
@@ -248,6 +267,11 @@ static void restore(struct folding *f)
 		row.site = f->fold_sites.at[row.site];
 		hs_fold_restore_frees(f->pub.fold, &row);
 	}
+	for (size_t i = 0; i < f->spreads.n; i++) {
+		const struct hs_spread_row *row = &f->spreads.at[i];
+		size_t site = (size_t)(site_at(f, row->stack, row->kind) - f->sites.at);
+		hs_fold_restore_spread(f->pub.fold, f->fold_sites.at[site], &row->spread);
+	}
 	hs_fold_reserve(f->pub.fold, f->live.n);
 	for (size_t i = 0; i < f->live.n; i++) {
 		const struct hs_live_row *row = &f->live.at[i];
@@ -278,12 +302,14 @@ static void restore_state(struct folding *f)
 	if (f->restored)
 		restore(f);
 	else
-		f->pub.has_totals = f->pub.has_live = f->pub.has_peak = true;
+		f->pub.has_totals = f->pub.has_live = f->pub.has_peak =
+			f->pub.has_spreads = true;
 	hs_array_free(&f->sites);
 	hs_array_free(&f->fold_sites);
 	hs_array_free(&f->variances);
 	hs_array_free(&f->frees);
 	hs_array_free(&f->live);
+	hs_array_free(&f->spreads);
 	hs_map_deinit(&f->site_of);
 	hs_map_deinit(&f->thread_of);
 }
@@ -309,7 +335,7 @@ static void end_segment(struct folding *f, const struct hs_capture_snapshot *at,
 	s.to_stamp = f->cut_stamp = HS_MAX(stamp, f->cut_stamp);
 	s.time_ns = time_ns;
 	if (at) {
-		s.flags = HS_SEGMENT_SNAPSHOT;
+		s.flags |= HS_SEGMENT_SNAPSHOT;
 		s.rss = at->rss;
 		s.anon = at->anon;
 		s.file = at->file;
@@ -335,19 +361,19 @@ static void fold_event(struct folding *f, const struct hs_capture_event *e)
 	case HS_WIRE_FREE:
 	case HS_WIRE_DELETE:
 	case HS_WIRE_DELETE_ARRAY:
-		hs_fold_dealloc_by(fold, e->addr, e->stack);
+		hs_fold_dealloc_by(fold, e->addr, e->stack, e->stamp);
 		break;
 	case HS_WIRE_GONE:
-		hs_fold_gone(fold, e->thread, e->stack);
+		hs_fold_gone(fold, e->thread, e->stack, e->stamp);
 		break;
 	case HS_WIRE_FORK:
 		hs_forks_note(&f->pub.forks, fold, e->stamp);
 		break;
 	case HS_WIRE_RELEASE:
-		hs_fold_release(fold, e->thread, e->addr);
+		hs_fold_release(fold, e->thread, e->addr, e->stamp);
 		break;
 	case HS_WIRE_RETAIN:
-		hs_fold_retain(fold, e->thread);
+		hs_fold_retain(fold, e->thread, e->stamp);
 		break;
 	case HS_CAPTURE_SNAPSHOT:
 		s = &f->pub.capture->snapshots[e->stack];

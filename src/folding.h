@@ -29,7 +29,7 @@ struct hs_folding {
 	const struct hs_capture_text *segments;
 	size_t n_segments;
 	/* What is known: all of it where there was a log alone. */
-	bool has_totals, has_live, has_peak;
+	bool has_totals, has_live, has_peak, has_spreads;
 	bool has_mappings; /* any calls were seen */
 	uint32_t damaged;  /* records of the state that could not be read */
 	uint64_t last_stamp;

@@ -183,6 +183,19 @@ static void check_live(const struct hs_profile *p)
 		assert(blocks == p->totals.live_blocks && bytes == p->totals.live_bytes);
 }
 
+static void check_levels(const struct hs_profile *p)
+{
+	for (uint32_t i = 1; i < p->n_marks; i++)
+		assert(p->marks[i - 1].time_ns <= p->marks[i].time_ns);
+	for (uint32_t i = 0; i < p->n_levels; i++) {
+		const struct hs_level *l = &p->levels[i];
+		assert(l->site < p->n_sites && l->mark < p->n_marks);
+		assert(l->low_bytes <= l->bytes);
+		assert(i == 0 || l[-1].site < l->site ||
+		       (l[-1].site == l->site && l[-1].mark < l->mark));
+	}
+}
+
 void hs_profile_check(const struct hs_profile *p)
 {
 	check_names(p);
@@ -192,6 +205,7 @@ void hs_profile_check(const struct hs_profile *p)
 	check_sites(p);
 	check_totals(p);
 	check_live(p);
+	check_levels(p);
 	for (uint32_t i = 1; i < p->n_snapshots; i++)
 		assert(p->snapshots[i - 1].time_ns <= p->snapshots[i].time_ns);
 }

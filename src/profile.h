@@ -13,6 +13,7 @@
 
 #include "src/base.h"
 #include "src/ids.h"
+#include "src/spread.h"
 
 struct hs_arena;
 struct hs_fork;
@@ -40,6 +41,8 @@ enum hs_has {
 	HS_HAS_INHERITED = 1 << 13,       /* inherited.blocks */
 	HS_HAS_INHERITED_BYTES = 1 << 14, /* inherited.bytes */
 	HS_HAS_TEMPORARY_BYTES = 1 << 15,
+	HS_HAS_LEVELS = 1 << 18,  /* marks and levels */
+	HS_HAS_SPREADS = 1 << 19, /* spreads of sites */
 	HS_BYTES_ALONE = 1 << 20, /* of PEAK, LIVE and TOTALS: blocks were not counted */
 };
 
@@ -168,6 +171,7 @@ struct hs_site {
 	uint64_t temporaries;             /* freed before their thread allocated again */
 	uint64_t temporary_bytes;         /* 0 where !HS_HAS_TEMPORARY_BYTES */
 	hs_thread thread;                 /* the thread, if all were of one; else none */
+	struct hs_spread spread;          /* lifetimes in ticks, see ticks_per_second */
 };
 
 /* A block alive at the end of the capture; sorted by addr. */
@@ -184,6 +188,25 @@ struct hs_snapshot {
 	uint64_t peak_bytes; /* highest since the snapshot before */
 	uint64_t rss_bytes, anon_bytes, file_bytes, shmem_bytes; /* 0 where !HS_HAS_RSS */
 	uint64_t allocs;                                         /* so far */
+};
+
+/*
+ * A moment at which levels are known: a snapshot, or the end.  Fewer than there are
+ * snapshots, where these are many.
+ */
+struct hs_mark {
+	uint64_t time_ns;
+	bool snapshot;
+};
+
+/*
+ * What a site held at a mark; and, between the mark before and this one, allocated
+ * and held at its lowest.  Sorted by (site, mark); a site has one for each mark before
+ * which anything happened there.
+ */
+struct hs_level {
+	uint32_t site, mark;
+	uint64_t blocks, bytes, low_bytes, allocs;
 };
 
 struct hs_totals {
@@ -224,11 +247,14 @@ struct hs_profile {
 	const struct hs_live *live;
 	const struct hs_snapshot *snapshots;
 	const struct hs_fork *forks; /* stamps ascend */
+	const struct hs_mark *marks;
+	const struct hs_level *levels;
 	const char *const *warnings; /* sentences: what is missing or doubtful */
 
 	/* Table sizes; where index 0 means "none" it is counted. */
 	uint32_t n_strings, n_threads, n_modules, n_frames, n_stacks, n_sites, n_live;
-	uint32_t n_snapshots, n_forks, n_warnings;
+	uint32_t n_snapshots, n_forks, n_warnings, n_marks, n_levels;
+	uint64_t ticks_per_second; /* what lifetimes are counted in; 0: unknown */
 };
 
 _Static_assert(sizeof(struct hs_stack_info) == 8, "the trie is the big one");

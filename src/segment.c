@@ -118,7 +118,7 @@ static uint64_t only_thread(const struct hs_capture_thread *threads, uint32_t th
 }
 
 static struct hs_segment_site changes(const struct hs_fold_site *before,
-				      const struct hs_fold_site *now,
+				      const struct hs_fold_site *now, uint64_t low,
 				      const struct hs_capture_thread *threads)
 {
 	return (struct hs_segment_site){
@@ -129,6 +129,8 @@ static struct hs_segment_site changes(const struct hs_fold_site *before,
 		.frees = (int64_t)(now->frees - before->frees),
 		.temporaries = (int64_t)(now->temporaries - before->temporaries),
 		.thread = only_thread(threads, now->thread),
+		.live_bytes = now->live_bytes,
+		.drop = now->live_bytes - low,
 	};
 }
 
@@ -143,16 +145,19 @@ void hs_segments_cut(struct hs_segments *s, struct hs_fold *f,
 		if (i == s->before.n)
 			(void)hs_array_add(&s->before);
 		struct hs_fold_site *before = &s->before.at[i];
+		uint64_t low = hs_fold_take_low(f, (uint32_t)i);
 		if (now->allocs == before->allocs && now->frees == before->frees &&
-		    now->temporaries == before->temporaries)
+		    now->temporaries == before->temporaries &&
+		    now->live_bytes == before->live_bytes)
 			continue;
-		*hs_array_add(&s->sites) = changes(before, now, threads);
+		*hs_array_add(&s->sites) = changes(before, now, low, threads);
 		*before = *now;
 	}
 	if (s->sites.n)
 		qsort(s->sites.at, s->sites.n, sizeof(*s->sites.at), by_key);
 	const struct hs_fold_totals *t = hs_fold_totals(f);
 	*ret = (struct hs_segment){
+		.flags = HS_SEGMENT_LEVELS,
 		.live_bytes = t->live_bytes,
 		.live_blocks = t->live_blocks,
 		.peak_bytes = hs_fold_take_high_water(f),
@@ -178,6 +183,8 @@ static struct hs_segment_site both(const struct hs_segment_site *x,
 				   const struct hs_segment_site *y)
 {
 	struct hs_segment_site s = *y;
+	uint64_t low = HS_MIN(x->live_bytes - x->drop, y->live_bytes - y->drop);
+	s.drop = y->live_bytes - low;
 	s.allocs += x->allocs;
 	s.bytes += x->bytes;
 	s.frees = (int64_t)((uint64_t)s.frees + (uint64_t)x->frees);
@@ -200,6 +207,8 @@ void hs_segment_merge(const struct hs_segment *a, struct hs_segment *b)
 		k += order >= 0;
 	}
 	b->from_stamp = a->from_stamp;
+	if (!(a->flags & HS_SEGMENT_LEVELS))
+		b->flags &= ~(uint64_t)HS_SEGMENT_LEVELS;
 	b->peak_bytes = HS_MAX(a->peak_bytes, b->peak_bytes);
 	b->unmatched_frees =
 		(int64_t)((uint64_t)a->unmatched_frees + (uint64_t)b->unmatched_frees);
@@ -228,6 +237,10 @@ void hs_segment_encode(const struct hs_segment *s, struct hs_out *out)
 	PUT_COLUMN(out, s->sites, s->n_sites, bytes);
 	PUT_SIGNED(out, s->sites, s->n_sites, temporaries);
 	PUT_COLUMN(out, s->sites, s->n_sites, thread);
+	if (!(s->flags & HS_SEGMENT_LEVELS))
+		return;
+	PUT_COLUMN(out, s->sites, s->n_sites, live_bytes);
+	PUT_COLUMN(out, s->sites, s->n_sites, drop);
 }
 
 struct hs_error *hs_segment_decode(struct hs_cursor *in, struct hs_segment *ret)
@@ -253,6 +266,12 @@ struct hs_error *hs_segment_decode(struct hs_cursor *in, struct hs_segment *ret)
 	GET_COLUMN(in, sites, s.n_sites, bytes);
 	GET_SIGNED(in, sites, s.n_sites, temporaries);
 	GET_COLUMN(in, sites, s.n_sites, thread);
+	if (s.flags & HS_SEGMENT_LEVELS) {
+		GET_COLUMN(in, sites, s.n_sites, live_bytes);
+		GET_COLUMN(in, sites, s.n_sites, drop);
+	}
+	for (size_t i = 0; i < s.n_sites; i++)
+		sites[i].drop = HS_MIN(sites[i].drop, sites[i].live_bytes);
 	struct hs_error *err = hs_cur_check(in, "segment");
 	if (err)
 		return err;
@@ -353,5 +372,64 @@ struct hs_error *hs_peak_decode(struct hs_cursor *in, struct hs_peak *ret)
 		return err;
 	p.rows = HS_TAKE(rows);
 	*ret = p;
+	return NULL;
+}
+
+/* Which of N classes have anything, and how much. */
+static void put_classes(struct hs_out *out, const uint32_t *classes, uint32_t n)
+{
+	uint64_t mask = 0;
+	for (uint32_t i = 0; i < n; i++)
+		mask |= (uint64_t)(classes[i] != 0) << i;
+	hs_put_uleb(out, mask);
+	for (uint32_t i = 0; i < n; i++)
+		if (classes[i])
+			hs_put_uleb(out, classes[i]);
+}
+
+static void get_classes(struct hs_cursor *in, uint32_t *classes, uint32_t n)
+{
+	uint64_t mask = hs_cur_uleb(in);
+	if (mask >> n)
+		hs_cur_fail(in);
+	for (uint32_t i = 0; i < n; i++) {
+		uint64_t count = mask >> i & 1 ? hs_cur_uleb(in) : 0;
+		classes[i] = (uint32_t)HS_MIN(count, UINT32_MAX);
+	}
+}
+
+void hs_spreads_encode(const struct hs_fold *f, size_t first, size_t count,
+		       struct hs_out *out)
+{
+	size_t n;
+	const struct hs_fold_site *sites = hs_fold_sites(f, &n);
+	const struct hs_spread *spreads = hs_fold_spreads(f);
+	hs_put_uleb(out, count);
+	for (size_t i = first; i < first + count; i++) {
+		hs_put_uleb(out, key_of(sites[i].stack, sites[i].kind));
+		hs_put_uleb(out, spreads[i].oldest);
+		put_classes(out, spreads[i].sizes, HS_SPREAD_SIZES);
+		put_classes(out, spreads[i].ages, HS_SPREAD_AGES);
+	}
+}
+
+struct hs_error *hs_spreads_decode(struct hs_cursor *in, struct hs_spread_row **ret,
+				   size_t *n_ret)
+{
+	size_t n = hs_cur_count(in, 4);
+	struct hs_spread_row *rows HS_CLEANUP(hs_freep) = hs_xcalloc(n, sizeof(*rows));
+	for (size_t i = 0; i < n && !hs_cur_failed(in); i++) {
+		struct hs_spread_row *row = &rows[i];
+		if (!split_key(in, hs_cur_uleb(in), &row->stack, &row->kind))
+			break;
+		row->spread.oldest = hs_cur_uleb(in);
+		get_classes(in, row->spread.sizes, HS_SPREAD_SIZES);
+		get_classes(in, row->spread.ages, HS_SPREAD_AGES);
+	}
+	struct hs_error *err = hs_cur_check(in, "spreads");
+	if (err)
+		return err;
+	*ret = HS_TAKE(rows);
+	*n_ret = n;
 	return NULL;
 }

@@ -2,8 +2,8 @@
 
 /*
  * Folded records: what replaces a log, in a checkpoint and in a final capture.  Encoding
- * and decoding of the payloads of SEGMENT, LIVE_SET and PEAK, whose bytes are specified
- * in doc/capture-format.md.
+ * and decoding of the payloads of SEGMENT, LIVE_SET, PEAK and SPREADS, whose bytes are
+ * specified in doc/capture-format.md.
  *
  *      struct hs_segments *cutter = hs_segments_new();
  *      feed the fold up to a snapshot
@@ -19,6 +19,7 @@
 #define HS_SEGMENT_H
 
 #include "src/base.h"
+#include "src/spread.h"
 
 struct hs_capture_thread;
 struct hs_cursor;
@@ -35,6 +36,8 @@ struct hs_segment_site {
 	uint64_t allocs, bytes;
 	int64_t frees, temporaries;
 	uint64_t thread; /* tid + 1 of the only thread that ever allocated here, or 0 */
+	/* HS_SEGMENT_LEVELS: at its end, and by how much less it was at its lowest. */
+	uint64_t live_bytes, drop;
 };
 
 /* A slice of time, and the state at its end. */
@@ -50,6 +53,7 @@ struct hs_segment {
 	size_t n_sites;
 };
 #define HS_SEGMENT_SNAPSHOT 1u /* ends with a snapshot, not with the process */
+#define HS_SEGMENT_LEVELS   2u /* its sites have live_bytes and drop */
 
 /* Remembers what the fold had counted at the last cut. */
 struct hs_segments;
@@ -59,7 +63,7 @@ void hs_segments_free(struct hs_segments *s); /* accepts NULL */
 
 /*
  * Fill in what F has counted since the last cut: sites (good until the next
- * cut), live figures, peak, unmatched frees.  The rest of RET becomes 0.
+ * cut), live figures, peak, unmatched frees, flags.  The rest of RET becomes 0.
  */
 void hs_segments_cut(struct hs_segments *s, struct hs_fold *f,
 		     const struct hs_capture_thread *threads, struct hs_segment *ret);
@@ -111,5 +115,18 @@ void hs_peak_encode(const struct hs_fold *f, struct hs_out *out);
 
 /* On success RET's rows are malloc'ed, for the caller to free. */
 HS_MUST_USE struct hs_error *hs_peak_decode(struct hs_cursor *in, struct hs_peak *ret);
+
+/* What the sites from FIRST on, COUNT of them, have of spreads. */
+void hs_spreads_encode(const struct hs_fold *f, size_t first, size_t count,
+		       struct hs_out *out);
+
+struct hs_spread_row {
+	uint32_t stack, kind;
+	struct hs_spread spread;
+};
+
+/* On success *RET is malloc'ed, for the caller to free. */
+HS_MUST_USE struct hs_error *hs_spreads_decode(struct hs_cursor *in,
+					       struct hs_spread_row **ret, size_t *n_ret);
 
 #endif /* HS_SEGMENT_H */

@@ -251,6 +251,9 @@ enum hs_wire_record {
 	HS_WIRE_MARK = 43,
 	HS_WIRE_SCAN = 44,
 	HS_WIRE_MODULE_DATA = 47,
+
+	/* Folded, too. */
+	HS_WIRE_SPREADS = 56, /* sizes and lifetimes by site; see spread.h */
 };
 
 /* MAPPING's op */

@@ -13,13 +13,13 @@ static void feed(struct hs_fold *f, const struct model_event *e)
 		hs_fold_alloc(f, e->thread, e->kind, e->stack, e->addr, e->size, e->time);
 		break;
 	case MODEL_FREE:
-		hs_fold_dealloc(f, e->addr);
+		hs_fold_dealloc(f, e->addr, e->time);
 		break;
 	case MODEL_RELEASE:
-		hs_fold_release(f, e->thread, e->addr);
+		hs_fold_release(f, e->thread, e->addr, e->time);
 		break;
 	case MODEL_RETAIN:
-		hs_fold_retain(f, e->thread);
+		hs_fold_retain(f, e->thread, e->time);
 		break;
 	}
 }
@@ -121,7 +121,7 @@ START_TEST(the_peak_s_composition_is_that_of_the_first_highest_moment)
 	struct hs_fold *f = hs_fold_new();
 	hs_fold_alloc(f, 0, 0, 1, 0x1000, 100, 1);
 	hs_fold_alloc(f, 0, 0, 2, 0x2000, 50, 2);
-	hs_fold_dealloc(f, 0x1000);
+	hs_fold_dealloc(f, 0x1000, 0);
 	hs_fold_alloc(f, 0, 0, 3, 0x3000, 100, 3); /* as high again, not higher */
 	hs_fold_settle(f);
 	size_t n;
@@ -140,12 +140,12 @@ START_TEST(a_block_is_temporary_until_its_thread_allocates_again)
 	struct hs_fold *f = hs_fold_new();
 	hs_fold_alloc(f, 0, 0, 1, 0x10, 1, 0);
 	hs_fold_alloc(f, 1, 0, 1, 0x20, 1, 0); /* another thread does not count */
-	hs_fold_dealloc(f, 0x10);
+	hs_fold_dealloc(f, 0x10, 0);
 	ck_assert_uint_eq(hs_fold_totals(f)->temporaries, 1);
 	hs_fold_alloc(f, 1, 0, 1, 0x10, 1, 0);
-	hs_fold_dealloc(f, 0x20); /* not its last any more */
+	hs_fold_dealloc(f, 0x20, 0); /* not its last any more */
 	ck_assert_uint_eq(hs_fold_totals(f)->temporaries, 1);
-	hs_fold_release(f, 1, 0x10); /* a realloc, too, gives back */
+	hs_fold_release(f, 1, 0x10, 0); /* a realloc, too, gives back */
 	hs_fold_alloc(f, 1, 0, 2, 0x10, 2, 0);
 	ck_assert_uint_eq(hs_fold_totals(f)->temporaries, 2);
 	hs_fold_free(f);
@@ -157,13 +157,13 @@ START_TEST(a_failed_realloc_leaves_no_trace)
 	struct hs_fold *f = hs_fold_new();
 	hs_fold_alloc(f, 0, 0, 1, 0x10, 100, 0);
 	struct hs_fold_totals before = *hs_fold_totals(f);
-	hs_fold_release(f, 0, 0x10);
-	hs_fold_retain(f, 0);
+	hs_fold_release(f, 0, 0x10, 0);
+	hs_fold_retain(f, 0, 0);
 	ck_assert_mem_eq(&before, hs_fold_totals(f), sizeof(before));
-	hs_fold_release(f, 0, 0x666); /* unknown */
-	hs_fold_retain(f, 0);
+	hs_fold_release(f, 0, 0x666, 0); /* unknown */
+	hs_fold_retain(f, 0, 0);
 	ck_assert_mem_eq(&before, hs_fold_totals(f), sizeof(before));
-	hs_fold_dealloc(f, 0x10); /* and it is still the thread's last */
+	hs_fold_dealloc(f, 0x10, 0); /* and it is still the thread's last */
 	ck_assert_uint_eq(hs_fold_totals(f)->temporaries, 1);
 	hs_fold_free(f);
 }
@@ -173,7 +173,7 @@ START_TEST(a_realloc_in_flight_keeps_its_block_until_it_lands)
 {
 	struct hs_fold *f = hs_fold_new();
 	hs_fold_alloc(f, 0, 0, 1, 0x10, 100, 0);
-	hs_fold_release(f, 0, 0x10);
+	hs_fold_release(f, 0, 0x10, 0);
 	hs_fold_settle(f);
 	ck_assert_uint_eq(hs_fold_totals(f)->live_bytes, 100);
 	ck_assert_uint_eq(hs_fold_totals(f)->frees, 0);
@@ -192,7 +192,7 @@ START_TEST(sizes_that_would_overflow_are_cut)
 	hs_fold_alloc(f, 0, 0, 1, 0x20, UINT64_MAX, 0);
 	ck_assert_uint_eq(hs_fold_totals(f)->bytes, UINT64_MAX);
 	ck_assert_uint_eq(hs_fold_totals(f)->peak_bytes, UINT64_MAX);
-	hs_fold_dealloc(f, 0x10);
+	hs_fold_dealloc(f, 0x10, 0);
 	ck_assert_uint_eq(hs_fold_totals(f)->live_bytes, 5);
 	hs_fold_free(f);
 }
@@ -222,7 +222,7 @@ START_TEST(a_large_heap_grows_and_empties_again)
 			      i % 7, i);
 	ck_assert_uint_eq(hs_fold_totals(f)->live_blocks, n);
 	for (uint64_t i = 0; i < n; i += 2)
-		hs_fold_dealloc(f, 0x7f0000000000 + i * 48);
+		hs_fold_dealloc(f, 0x7f0000000000 + i * 48, 0);
 	ck_assert_uint_eq(hs_fold_totals(f)->live_blocks, n / 2);
 	size_t left;
 	struct hs_fold_block *live = hs_fold_live(f, &left);
@@ -231,7 +231,7 @@ START_TEST(a_large_heap_grows_and_empties_again)
 		ck_assert_uint_eq(live[i].addr, 0x7f0000000000 + (2 * i + 1) * 48);
 	free(live);
 	for (uint64_t i = 1; i < n; i += 2)
-		hs_fold_dealloc(f, 0x7f0000000000 + i * 48);
+		hs_fold_dealloc(f, 0x7f0000000000 + i * 48, 0);
 	ck_assert_uint_eq(hs_fold_totals(f)->live_bytes, 0);
 	ck_assert_uint_eq(hs_fold_totals(f)->unmatched_frees, 0);
 	hs_fold_free(f);
@@ -245,13 +245,13 @@ START_TEST(the_latest_of_equal_peaks_counts_where_that_is_asked_for)
 		if (latest)
 			hs_fold_take_latest_peak(f);
 		hs_fold_alloc(f, 0, 0, 1, 0x10, 100, 1);
-		hs_fold_dealloc(f, 0x10);
+		hs_fold_dealloc(f, 0x10, 0);
 		hs_fold_alloc(f, 0, 0, 2, 0x20, 60, 2);
 		hs_fold_alloc(f, 0, 0, 3, 0x30, 40, 3);
 		/* As high, with a block less: it had no bytes. */
 		hs_fold_alloc(f, 0, 0, 4, 0x40, 0, 4);
-		hs_fold_dealloc(f, 0x40);
-		hs_fold_dealloc(f, 0x30);
+		hs_fold_dealloc(f, 0x40, 0);
+		hs_fold_dealloc(f, 0x30, 0);
 		hs_fold_settle(f);
 		size_t n;
 		const struct hs_fold_site *sites = hs_fold_sites(f, &n);
@@ -277,7 +277,7 @@ START_TEST(a_split_block_is_two_that_have_its_bytes)
 	ck_assert_uint_eq(hs_fold_totals(f)->live_blocks, 2);
 	ck_assert_uint_eq(hs_fold_totals(f)->live_bytes, 300);
 	ck_assert_uint_eq(hs_fold_totals(f)->allocs, 1);
-	hs_fold_dealloc(f, 0x1000);
+	hs_fold_dealloc(f, 0x1000, 0);
 	ck_assert_uint_eq(hs_fold_totals(f)->live_bytes, 200);
 	hs_fold_settle(f);
 	size_t n;

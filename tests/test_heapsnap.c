@@ -204,11 +204,11 @@ static void put_segment(struct hs_out *records, const struct hs_segment *s)
 static void fold_one(struct hs_fold *f, const struct hs_capture_event *e)
 {
 	if (e->kind == HS_WIRE_FREE)
-		hs_fold_dealloc(f, e->addr);
+		hs_fold_dealloc(f, e->addr, e->stamp);
 	else if (e->kind == HS_WIRE_RELEASE)
-		hs_fold_release(f, e->thread, e->addr);
+		hs_fold_release(f, e->thread, e->addr, e->stamp);
 	else if (e->kind == HS_WIRE_RETAIN)
-		hs_fold_retain(f, e->thread);
+		hs_fold_retain(f, e->thread, e->stamp);
 	else
 		hs_fold_alloc(f, e->thread, e->kind, e->stack, e->addr, e->size,
 			      e->stamp);
@@ -239,7 +239,7 @@ static uint8_t *folded(const uint8_t *log, size_t log_size, size_t *size)
 			const struct hs_capture_snapshot *snap =
 				&c->snapshots[e[i].stack];
 			struct hs_segment segment = boundary(cutter, fold, c);
-			segment.flags = HS_SEGMENT_SNAPSHOT;
+			segment.flags |= HS_SEGMENT_SNAPSHOT;
 			segment.to_stamp = snap->stamp;
 			segment.time_ns = snap->time_ns;
 			segment.rss = snap->rss;
@@ -262,6 +262,12 @@ static uint8_t *folded(const uint8_t *log, size_t log_size, size_t *size)
 	free(live);
 	hs_peak_encode(fold, &payload);
 	cap_record(&records, HS_WIRE_PEAK, &payload);
+	size_t n_sites;
+	(void)hs_fold_sites(fold, &n_sites);
+	hs_spreads_encode(fold, 0, n_sites / 2, &payload);
+	cap_record(&records, HS_WIRE_SPREADS, &payload);
+	hs_spreads_encode(fold, n_sites / 2, n_sites - n_sites / 2, &payload);
+	cap_record(&records, HS_WIRE_SPREADS, &payload);
 	for (size_t i = 0; i < c->n_threads; i++) {
 		const uint64_t thread[] = {i, c->threads[i].tid, 0, 0};
 		cap_ulebs(&records, HS_WIRE_THREAD, thread, 4);
@@ -299,7 +305,41 @@ static void same_tables(const struct hs_profile *p, const struct hs_profile *q)
 	for (uint32_t i = 0; i < p->n_snapshots; i++)
 		ck_assert_mem_eq(&p->snapshots[i], &q->snapshots[i],
 				 sizeof(p->snapshots[i]));
+	/* Samples may be older than these. */
+	const uint32_t young = HS_HAS_LEVELS | HS_HAS_SPREADS;
+	ck_assert_uint_eq(p->has & ~young, q->has & ~young);
+}
+
+static void same_history(const struct hs_profile *p, const struct hs_profile *q)
+{
 	ck_assert_uint_eq(p->has, q->has);
+	ck_assert_uint_eq(p->n_marks, q->n_marks);
+	ck_assert_uint_eq(p->n_levels, q->n_levels);
+	for (uint32_t i = 0; i < p->n_marks; i++) {
+		ck_assert_uint_eq(p->marks[i].snapshot, q->marks[i].snapshot);
+		if (p->marks[i].snapshot) /* folded() has no time for the end */
+			ck_assert_uint_eq(p->marks[i].time_ns, q->marks[i].time_ns);
+	}
+	for (uint32_t i = 0; i < p->n_levels; i++)
+		ck_assert_mem_eq(&p->levels[i], &q->levels[i], sizeof(p->levels[i]));
+	for (uint32_t i = 0; i < p->n_sites; i++)
+		ck_assert_mem_eq(&p->sites[i].spread, &q->sites[i].spread,
+				 sizeof(p->sites[i].spread));
+}
+
+/* The levels at the last mark are what lives in the end. */
+static void levels_end_where_sites_do(const struct hs_profile *p)
+{
+	uint64_t allocs = 0;
+	for (uint32_t i = 0; i < p->n_levels; i++) {
+		const struct hs_level *l = &p->levels[i];
+		allocs += l->allocs;
+		if (i + 1 < p->n_levels && l[1].site == l->site)
+			continue;
+		ck_assert_uint_eq(l->blocks, p->sites[l->site].live_blocks);
+		ck_assert_uint_eq(l->bytes, p->sites[l->site].live_bytes);
+	}
+	ck_assert_uint_eq(allocs, p->totals.allocs);
 }
 
 START_TEST(folded_records_tell_what_the_log_told)
@@ -314,6 +354,8 @@ START_TEST(folded_records_tell_what_the_log_told)
 		totals_agree(q, &story.model);
 		sites_agree(q, &story.model);
 		same_tables(p, q);
+		same_history(p, q);
+		levels_end_where_sites_do(p);
 		ck_assert(q->process.complete);
 		hs_profile_free(p);
 		hs_profile_free(q);

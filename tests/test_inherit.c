@@ -107,7 +107,7 @@ START_TEST(what_was_live_at_forks_survives_encoding)
 	hs_forks_note(&forks, fold, 10);
 	hs_fold_alloc(fold, 0, 1, 1, 0x1000, 300, 11);
 	hs_fold_alloc(fold, 0, 1, 1, 0x2000, 20, 12);
-	hs_fold_dealloc(fold, 0x3000);
+	hs_fold_dealloc(fold, 0x3000, 0);
 	hs_forks_note(&forks, fold, 20);
 	hs_out_init(&out, -1);
 	hs_forks_encode(&forks, &out);

@@ -21,11 +21,11 @@ static void feed(struct hs_fold *f, struct model *m, const struct model_event *e
 	if (e->what == MODEL_ALLOC)
 		hs_fold_alloc(f, e->thread, e->kind, e->stack, e->addr, e->size, e->time);
 	else if (e->what == MODEL_FREE)
-		hs_fold_dealloc(f, e->addr);
+		hs_fold_dealloc(f, e->addr, e->time);
 	else if (e->what == MODEL_RELEASE)
-		hs_fold_release(f, e->thread, e->addr);
+		hs_fold_release(f, e->thread, e->addr, e->time);
 	else
-		hs_fold_retain(f, e->thread);
+		hs_fold_retain(f, e->thread, e->time);
 }
 
 /* Encode, decode, and compare with what the model says. */
@@ -35,10 +35,11 @@ static void cut(struct hs_segments *cutter, struct hs_fold *f, struct model *m,
 	struct hs_segment s, back;
 	struct hs_out out;
 	size_t size;
+	bool told[MODEL_STACKS][MODEL_KINDS] = {0};
 	hs_segments_cut(cutter, f, threads, &s);
 	s.to_stamp = m->now;
 	s.rss = 12345;
-	s.flags = HS_SEGMENT_SNAPSHOT;
+	s.flags |= HS_SEGMENT_SNAPSHOT;
 	hs_out_init(&out, -1);
 	hs_segment_encode(&s, &out);
 	char *bytes = hs_out_take(&out, &size);
@@ -50,7 +51,7 @@ static void cut(struct hs_segments *cutter, struct hs_fold *f, struct model *m,
 	ck_assert_uint_eq(back.peak_bytes, model_take_water(m));
 	ck_assert_uint_eq(back.to_stamp, m->now);
 	ck_assert_uint_eq(back.rss, 12345);
-	ck_assert_uint_eq(back.flags, HS_SEGMENT_SNAPSHOT);
+	ck_assert_uint_eq(back.flags, HS_SEGMENT_SNAPSHOT | HS_SEGMENT_LEVELS);
 	ck_assert_uint_eq(back.n_sites, s.n_sites);
 	for (size_t i = 0; i < back.n_sites; i++) {
 		const struct hs_segment_site *site = &back.sites[i];
@@ -60,7 +61,15 @@ static void cut(struct hs_segments *cutter, struct hs_fold *f, struct model *m,
 		sum->bytes += site->bytes;
 		sum->frees += (uint64_t)site->frees;
 		sum->temporaries += (uint64_t)site->temporaries;
+		struct model_site *of = &m->sites[site->stack][site->kind];
+		ck_assert_uint_eq(site->live_bytes, of->live_bytes);
+		ck_assert_uint_eq(site->live_bytes - site->drop, model_take_low(of));
+		told[site->stack][site->kind] = true;
 	}
+	/* Of what the others did nothing remains. */
+	for (size_t i = 0; i < (size_t)MODEL_STACKS * MODEL_KINDS; i++)
+		if (!told[i / MODEL_KINDS][i % MODEL_KINDS])
+			(void)model_take_low(&m->sites[i / MODEL_KINDS][i % MODEL_KINDS]);
 	free((void *)(uintptr_t)back.sites);
 	free(bytes);
 }
@@ -121,6 +130,28 @@ static void check_peak(const struct hs_fold *f, const struct model *m)
 	free(bytes);
 }
 
+static void check_spreads(const struct hs_fold *f, const struct model *m)
+{
+	struct hs_out out;
+	struct hs_spread_row *rows;
+	size_t size, n;
+	(void)hs_fold_sites(f, &n);
+	hs_out_init(&out, -1);
+	hs_spreads_encode(f, 0, n, &out);
+	char *bytes = hs_out_take(&out, &size);
+	struct hs_cursor in = hs_cursor(bytes, size, NULL);
+	size_t n_sites = n;
+	ck_assert_ptr_null(hs_spreads_decode(&in, &rows, &n));
+	ck_assert_uint_eq(hs_cur_left(&in), 0);
+	ck_assert_uint_eq(n, n_sites);
+	for (size_t i = 0; i < n; i++)
+		ck_assert_mem_eq(&rows[i].spread,
+				 &m->sites[rows[i].stack][rows[i].kind].spread,
+				 sizeof(rows[i].spread));
+	free(rows);
+	free(bytes);
+}
+
 static void run_random(uint64_t seed)
 {
 	struct hs_fold *f = hs_fold_new();
@@ -148,6 +179,7 @@ static void run_random(uint64_t seed)
 	}
 	check_live_set(f, &m);
 	check_peak(f, &m);
+	check_spreads(f, &m);
 	hs_segments_free(cutter);
 	hs_fold_free(f);
 }
@@ -183,26 +215,32 @@ static void decode_all(const uint8_t *bytes, size_t size, bool expect_errors)
 	struct hs_segment segment = {0};
 	struct hs_live_row *rows = NULL;
 	struct hs_peak peak = {0};
+	struct hs_spread_row *spreads = NULL;
 	size_t n;
-	struct hs_cursor in[3];
-	for (size_t i = 0; i < 3; i++)
+	struct hs_cursor in[4];
+	for (size_t i = 0; i < 4; i++)
 		in[i] = hs_cursor(bytes, size, NULL);
-	struct hs_error *errs[3] = {hs_segment_decode(&in[0], &segment),
+	struct hs_error *errs[4] = {hs_segment_decode(&in[0], &segment),
 				    hs_live_set_decode(&in[1], &rows, &n),
-				    hs_peak_decode(&in[2], &peak)};
+				    hs_peak_decode(&in[2], &peak),
+				    hs_spreads_decode(&in[3], &spreads, &n)};
 	ck_assert(!expect_errors || errs[0]);
-	for (size_t i = 0; i < 3; i++)
+	for (size_t i = 0; i < 4; i++)
 		hs_error_free(errs[i]);
 	free((void *)(uintptr_t)segment.sites);
 	free(rows);
 	free(peak.rows);
+	free(spreads);
 }
 
 START_TEST(cut_or_damaged_payloads_are_errors_and_never_crash)
 {
-	const struct hs_segment_site sites[] = {{1, 1, 100, 200, -1, 3, 9},
-						{70000, 2, 1, 1, 1, 1, 0}};
-	const struct hs_segment s = {.to_stamp = 1u << 30, .sites = sites, .n_sites = 2};
+	const struct hs_segment_site sites[] = {{1, 1, 100, 200, -1, 3, 9, 40, 8},
+						{70000, 2, 1, 1, 1, 1, 0, 1, 1}};
+	const struct hs_segment s = {.to_stamp = 1u << 30,
+				     .flags = HS_SEGMENT_LEVELS,
+				     .sites = sites,
+				     .n_sites = 2};
 	struct hs_out out;
 	size_t size;
 	hs_out_init(&out, -1);

@@ -22,7 +22,8 @@
 #include "src/sitefacts.h"
 
 /* Some 10 bytes each. */
-#define LIVE_ROWS 16384u
+#define LIVE_ROWS   16384u
+#define SPREAD_ROWS 4096u /* some 25 bytes each */
 
 struct rewriting {
 	struct hs_capture *c;
@@ -66,6 +67,21 @@ static void put_live_sets(struct rewriting *w, const struct hs_folding *f)
 	} while (done < n);
 }
 
+/* In several records, as the live set is. */
+static void put_spreads(struct rewriting *w, const struct hs_folding *f)
+{
+	size_t n, done = 0;
+	(void)hs_fold_sites(f->fold, &n);
+	if (!f->has_spreads)
+		return;
+	do {
+		size_t some = HS_MIN(n - done, (size_t)SPREAD_ROWS);
+		hs_spreads_encode(f->fold, done, some, &w->record);
+		put_record(w, HS_WIRE_SPREADS);
+		done += some;
+	} while (done < n);
+}
+
 /* What the process did, what it holds, what it held at its highest point. */
 static void put_state(struct rewriting *w, const struct hs_folding *f)
 {
@@ -83,6 +99,7 @@ static void put_state(struct rewriting *w, const struct hs_folding *f)
 		hs_frees_encode(f->fold, &w->record);
 		put_record(w, HS_WIRE_FREE_STACKS);
 	}
+	put_spreads(w, f);
 }
 
 static void put_mapped(struct rewriting *w, const struct hs_folding *f)

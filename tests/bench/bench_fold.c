@@ -94,7 +94,7 @@ static void fold_events(struct hs_fold *f, const struct hs_capture_event *e, siz
 		if (i + AHEAD < n)
 			hs_fold_prefetch(f, e[i + AHEAD].addr);
 		if (e[i].kind == HS_WIRE_FREE)
-			hs_fold_dealloc(f, e[i].addr);
+			hs_fold_dealloc(f, e[i].addr, e[i].stamp);
 		else
 			hs_fold_alloc(f, e[i].thread, e[i].kind, e[i].stack, e[i].addr,
 				      e[i].size, e[i].stamp);

@@ -107,6 +107,40 @@ static bool drop(struct model *m, size_t i)
 	return was_last;
 }
 
+/* By two binary digits a class, as slowly as can be. */
+static void classify(uint32_t *classes, uint32_t n, uint64_t value)
+{
+	uint32_t class = 0;
+	for (; value > 1 && class + 1 < n; value /= 4)
+		class ++;
+	classes[class]++;
+}
+
+static void died(struct model *m, const struct model_block *block, uint64_t time)
+{
+	struct hs_spread *spread = &m->sites[block->stack][block->kind].spread;
+	uint64_t age = time > block->born ? time - block->born : 0;
+	spread->oldest = HS_MAX(spread->oldest, age);
+	classify(spread->ages, HS_SPREAD_AGES, age);
+}
+
+static void drop_for_good(struct model *m, size_t i, uint64_t time)
+{
+	struct model_block block = m->blocks[i];
+	struct model_site *site = &m->sites[block.stack][block.kind];
+	drop(m, i);
+	died(m, &block, time);
+	site->low = HS_MIN(site->low, site->live_bytes);
+}
+
+/* The thread's realloc is over. */
+static void land(struct model *m, struct model_thread *t, uint64_t time)
+{
+	if (t->in_flight && !t->unknown)
+		died(m, &t->released, time);
+	t->in_flight = false;
+}
+
 static void alloc(struct model *m, const struct model_event *e)
 {
 	struct model_block block = {.addr = e->addr,
@@ -117,10 +151,10 @@ static void alloc(struct model *m, const struct model_event *e)
 				    .thread = e->thread,
 				    .lives = true};
 	size_t old = find(m, e->addr);
-	m->threads[e->thread].in_flight = false;
+	land(m, &m->threads[e->thread], e->time);
 	if (old != SIZE_MAX) {
 		m->overlaps++;
-		drop(m, old);
+		drop_for_good(m, old, e->time);
 	}
 	add(m, &block, ++m->number);
 	m->threads[e->thread].has_last = true;
@@ -128,6 +162,7 @@ static void alloc(struct model *m, const struct model_event *e)
 	struct model_site *site = &m->sites[e->stack][e->kind];
 	site->allocs++, m->sum.allocs++;
 	site->bytes += e->size, m->sum.bytes += e->size;
+	classify(site->spread.sizes, HS_SPREAD_SIZES, e->size);
 	m->now = e->time;
 	rise(m);
 }
@@ -136,6 +171,7 @@ static void release(struct model *m, const struct model_event *e)
 {
 	struct model_thread *t = &m->threads[e->thread];
 	size_t i = find(m, e->addr);
+	land(m, t, e->time);
 	t->in_flight = true;
 	t->unknown = i == SIZE_MAX;
 	if (t->unknown) {
@@ -147,7 +183,7 @@ static void release(struct model *m, const struct model_event *e)
 	t->was_last = drop(m, i);
 }
 
-static void retain(struct model *m, struct model_thread *t)
+static void retain(struct model *m, struct model_thread *t, uint64_t time)
 {
 	if (!t->in_flight)
 		return;
@@ -160,7 +196,7 @@ static void retain(struct model *m, struct model_thread *t)
 	size_t old = find(m, t->released.addr);
 	if (old != SIZE_MAX) {
 		m->overlaps++;
-		drop(m, old);
+		drop_for_good(m, old, time);
 	}
 	add(m, &t->released, t->released_number);
 	site->frees--, m->sum.frees--;
@@ -180,13 +216,13 @@ void model_apply(struct model *m, const struct model_event *e)
 		if (i == SIZE_MAX)
 			m->unmatched++;
 		else
-			drop(m, i);
+			drop_for_good(m, i, e->time);
 		break;
 	case MODEL_RELEASE:
 		release(m, e);
 		break;
 	case MODEL_RETAIN:
-		retain(m, &m->threads[e->thread]);
+		retain(m, &m->threads[e->thread], e->time);
 		break;
 	}
 }
@@ -194,7 +230,7 @@ void model_apply(struct model *m, const struct model_event *e)
 void model_settle(struct model *m)
 {
 	for (size_t i = 0; i < MODEL_THREADS; i++)
-		retain(m, &m->threads[i]);
+		retain(m, &m->threads[i], 0);
 }
 
 uint64_t model_take_water(struct model *m)
@@ -202,4 +238,11 @@ uint64_t model_take_water(struct model *m)
 	uint64_t water = m->water;
 	m->water = m->sum.live_bytes;
 	return water;
+}
+
+uint64_t model_take_low(struct model_site *site)
+{
+	uint64_t low = HS_MIN(site->low, site->live_bytes);
+	site->low = site->live_bytes;
+	return low;
 }

@@ -9,6 +9,7 @@
 #define HS_HEAPMODEL_H
 
 #include "src/base.h"
+#include "src/spread.h"
 
 #define MODEL_STACKS  6
 #define MODEL_KINDS   3
@@ -17,6 +18,8 @@
 
 struct model_site {
 	uint64_t allocs, frees, bytes, temporaries, live_blocks, live_bytes;
+	uint64_t low; /* lowest live_bytes since model_take_low() */
+	struct hs_spread spread;
 };
 
 struct model_block {
@@ -68,5 +71,8 @@ void model_settle(struct model *m);
 
 /* The highest live bytes since the last call. */
 uint64_t model_take_water(struct model *m);
+
+/* The lowest of a site, likewise; a realloc under way takes nothing away. */
+uint64_t model_take_low(struct model_site *site);
 
 #endif /* HS_HEAPMODEL_H */
