@@ -23,19 +23,28 @@ struct spool {
 	uint64_t limit;   /* for those */
 };
 
-static struct hs_error *open_unnamed(struct spool *s)
+struct hs_error *hs_spool_file(const char *folder, int *fd_ret)
 {
-	s->fd = open(s->folder, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-	if (s->fd >= 0)
+	*fd_ret = open(folder, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+	if (*fd_ret >= 0)
 		return NULL;
 	/* Not every file system can do that. */
-	HS_CLEANUP(hs_freep) char *path = hs_xasprintf("%s/heapsnap.XXXXXX", s->folder);
-	s->fd = mkostemp(path, O_CLOEXEC);
-	if (s->fd < 0)
-		return hs_error("cannot unpack into %s: %s; TMPDIR names another folder",
-				s->folder, strerror(errno));
+	HS_CLEANUP(hs_freep) char *path = hs_xasprintf("%s/heapsnap.XXXXXX", folder);
+	*fd_ret = mkostemp(path, O_CLOEXEC);
+	if (*fd_ret < 0)
+		return hs_error("cannot make a file in %s: %s", folder, strerror(errno));
 	unlink(path);
 	return NULL;
+}
+
+static struct hs_error *open_unnamed(struct spool *s)
+{
+	struct hs_error *err = hs_spool_file(s->folder, &s->fd);
+	if (!err)
+		return NULL;
+	hs_error_free(err);
+	return hs_error("cannot unpack into %s: %s; TMPDIR names another folder",
+			s->folder, strerror(errno));
 }
 
 static bool is_zero(const uint8_t *p, size_t n)

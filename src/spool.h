@@ -20,4 +20,7 @@ struct hs_source;
 HS_MUST_USE struct hs_error *hs_spool(struct hs_source *source, const char *folder,
 				      struct hs_file *ret);
 
+/* A file without a name in FOLDER; it goes when it is closed. */
+HS_MUST_USE struct hs_error *hs_spool_file(const char *folder, int *fd_ret);
+
 #endif /* HS_SPOOL_H */

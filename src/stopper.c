@@ -5,13 +5,16 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ptrace.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
-#define MAX_ROUNDS 64 /* a process that makes threads faster than we stop them */
+#define MAX_ROUNDS  64 /* a process that makes threads faster than we stop them */
+#define PATIENCE_NS 3000000000u
 
 /* -- Why not ------------------------------------------------------------------------- */
 
@@ -127,17 +130,41 @@ static int seize(struct hs_stopper *s, pid_t tid)
 	return 0;
 }
 
-static void await(struct hs_stopped *t)
+static uint64_t now_ns(void)
+{
+	struct timespec t;
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+/*
+ * Wait for T to stop, which the kernel tells by SIGCHLD (blocked here), until
+ * DEADLINE: a thread that waits within the kernel, for a disk or for the child of a
+ * vfork, does not stop before that.  Returns an errno.
+ */
+static int await(struct hs_stopped *t, uint64_t deadline_ns)
 {
 	int status;
 	pid_t r;
-	do
-		r = waitpid(t->tid, &status, __WALL);
-	while (r < 0 && errno == EINTR);
-	t->stopped = r == t->tid && WIFSTOPPED(status);
+	sigset_t child;
+	sigemptyset(&child);
+	sigaddset(&child, SIGCHLD);
+	while ((r = waitpid(t->tid, &status, __WALL | WNOHANG)) <= 0) {
+		uint64_t now = now_ns();
+		if (r < 0 && errno != EINTR)
+			return 0; /* it ended */
+		if (now >= deadline_ns)
+			return ETIMEDOUT;
+		/* A SIGCHLD of another child may hide one of ours: look now and then. */
+		const struct timespec most = {.tv_nsec = 20000000};
+		if (!r)
+			sigtimedwait(&child, NULL, &most);
+	}
+	t->stopped = WIFSTOPPED(status);
 	/* Not our interrupt, but a signal that was on its way. */
 	if (t->stopped && status >> 16 != PTRACE_EVENT_STOP)
 		t->signal = WSTOPSIG(status);
+	return 0;
 }
 
 /* Seize the threads that are not yet, up to the first that refuses. */
@@ -157,18 +184,43 @@ static int seize_all(struct hs_stopper *s)
 	return err;
 }
 
-struct hs_error *hs_stopper_stop(pid_t pid, struct hs_stopper *ret)
+/* Stop all threads; returns an errno, and on ETIMEDOUT which thread does not stop. */
+static int stop_all(struct hs_stopper *s, pid_t *busy_ret)
 {
-	struct hs_stopper s = {.pid = pid};
+	uint64_t deadline = now_ns() + PATIENCE_NS;
 	size_t fresh = 1;
 	int err = 0;
 	/* Until all are stopped, they may make others. */
 	for (int round = 0; round < MAX_ROUNDS && fresh && !err; round++) {
-		size_t n = s.threads.n;
-		err = seize_all(&s);
-		fresh = s.threads.n - n;
-		for (size_t i = n; i < s.threads.n; i++)
-			await(&s.threads.at[i]);
+		size_t n = s->threads.n;
+		err = seize_all(s);
+		fresh = s->threads.n - n;
+		for (size_t i = n; i < s->threads.n && err != ETIMEDOUT; i++) {
+			int late = await(&s->threads.at[i], deadline);
+			err = late ? late : err;
+			*busy_ret = s->threads.at[i].tid;
+		}
+	}
+	return err;
+}
+
+struct hs_error *hs_stopper_stop(pid_t pid, struct hs_stopper *ret)
+{
+	struct hs_stopper s = {.pid = pid};
+	sigset_t child, before;
+	pid_t busy = 0;
+	sigemptyset(&child);
+	sigaddset(&child, SIGCHLD);
+	sigprocmask(SIG_BLOCK, &child, &before);
+	int err = stop_all(&s, &busy);
+	sigprocmask(SIG_SETMASK, &before, NULL);
+	if (err == ETIMEDOUT) {
+		hs_stopper_release(&s);
+		return hs_error(
+			"process %d cannot be stopped: its thread %d waits in "
+			"the kernel and does not come back (for a disk, a network "
+			"file system, or a child of vfork); try again later",
+			pid, busy);
 	}
 	if (err || !s.threads.n) {
 		hs_stopper_release(&s);

@@ -149,22 +149,13 @@ static void check_request(struct hs_options *o, const struct request *r)
 			   "outputs");
 }
 
-static int report_error(struct hs_error *err)
-{
-	if (!err)
-		return HS_OK;
-	hs_log_error("%s", hs_error_message(err));
-	hs_error_free(err);
-	return HS_FAILED;
-}
-
 static int write_single(const struct hs_pipeline *p, const struct request *r,
 			const char *format, const char *path)
 {
 	if (!path)
 		return HS_OK;
 	bool color = hs_want_color(r->color, is_stdout(path) ? STDOUT_FILENO : -1);
-	return report_error(hs_pipeline_write(p, format, path, color));
+	return hs_fail(hs_pipeline_write(p, format, path, color));
 }
 
 static bool is_directory(const char *path)
@@ -177,9 +168,9 @@ static int write_files(const struct hs_pipeline *p, const struct request *r)
 {
 	if (r->dir) {
 		if (mkdir(r->dir, 0777) != 0 && errno != EEXIST)
-			return report_error(hs_error("cannot make the directory %s: %s",
-						     r->dir, strerror(errno)));
-		return report_error(hs_pipeline_write_dir(p, r->dir));
+			return hs_fail(hs_error("cannot make the directory %s: %s",
+						r->dir, strerror(errno)));
+		return hs_fail(hs_pipeline_write_dir(p, r->dir));
 	}
 	if (r->paths.n > 1) {
 		if (!r->quiet)
@@ -192,7 +183,7 @@ static int write_files(const struct hs_pipeline *p, const struct request *r)
 				       : hs_pipeline_write_each(p);
 	if (!err)
 		return HS_OK;
-	report_error(err);
+	hs_fail(err);
 	hs_log_note("-o DIR writes the reports elsewhere");
 	return HS_FAILED;
 }
@@ -226,7 +217,7 @@ static int analyze(struct request *r)
 	hs_progress_enable(!r->quiet);
 	struct hs_error *err = hs_pipeline_open(r->paths.at, &how, &p);
 	if (err)
-		return report_error(err);
+		return hs_fail(err);
 	int status = write_outputs(p, r);
 	hs_pipeline_free(p);
 	return status;

@@ -50,6 +50,9 @@ extern const struct hs_command *const hs_commands[];
 /* Return the command called NAME, or NULL. */
 const struct hs_command *hs_command_by_name(const char *name);
 
+/* Say ERR, which this frees, and return HS_FAILED; HS_OK if it is NULL. */
+int hs_fail(struct hs_error *err);
+
 /* "unknown command NAME", with what may have been meant.  Returns HS_USAGE. */
 int hs_command_unknown(const char *name);
 

@@ -112,13 +112,7 @@ static int core_run(const struct hs_command *self, int argc, char **argv)
 	hs_symbolfiles_finish(&r.files);
 	struct hs_error *err = o.stop ? NULL : show(&r);
 	hs_symbolfiles_deinit(&r.files);
-	if (o.stop)
-		return o.status;
-	if (!err)
-		return HS_OK;
-	hs_log_error("%s", hs_error_message(err));
-	hs_error_free(err);
-	return HS_FAILED;
+	return o.stop ? o.status : hs_fail(err);
 }
 
 const struct hs_command hs_command_core = {

@@ -5,13 +5,13 @@
 
 #include <dirent.h>
 #include <errno.h>
-#include <limits.h>
 #include <string.h>
 #include <sys/stat.h>
 
 #include "formats/format.h"
 #include "src/build.h"
 #include "src/cmd/images.h"
+#include "src/cmd/options.h"
 #include "src/cmd/output.h"
 #include "src/cmd/progress.h"
 #include "src/cursor.h"
@@ -300,16 +300,6 @@ static void add_dir(struct hs_inputs *in, const char *dir)
 				 dir, dir));
 }
 
-/* A number that can be a process's, or 0. */
-static pid_t parse_pid(const char *word)
-{
-	char *end;
-	errno = 0;
-	long pid = strtol(word, &end, 10);
-	bool good = !errno && word[0] >= '1' && word[0] <= '9' && !*end && pid <= INT_MAX;
-	return good ? (pid_t)pid : 0;
-}
-
 static void add_process(struct hs_inputs *in, pid_t pid, const char *path)
 {
 	struct hs_input input = {0};
@@ -333,8 +323,8 @@ void hs_inputs_add(struct hs_inputs *in, const char *path)
 {
 	struct stat st;
 	int missing = stat(path, &st) ? errno : 0;
-	if (missing && parse_pid(path))
-		add_process(in, parse_pid(path), path);
+	if (missing && hs_parse_pid(path))
+		add_process(in, hs_parse_pid(path), path);
 	else if (missing)
 		hs_array_push(
 			&in->errors,

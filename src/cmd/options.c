@@ -3,6 +3,8 @@
 /* Command lines: options by table, wrong words and their neighbours, colour. */
 #include "src/cmd/options.h"
 
+#include <errno.h>
+#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -203,4 +205,22 @@ bool hs_want_color(enum hs_color_choice choice, int fd)
 		return true;
 	const char *term = getenv("TERM");
 	return isatty(fd) && term && strcmp(term, "dumb") != 0;
+}
+
+pid_t hs_parse_pid(const char *word)
+{
+	char *end;
+	errno = 0;
+	long pid = strtol(word, &end, 10);
+	bool good = !errno && word[0] >= '1' && word[0] <= '9' && !*end && pid <= INT_MAX;
+	return good ? (pid_t)pid : 0;
+}
+
+int hs_fail(struct hs_error *err)
+{
+	if (!err)
+		return HS_OK;
+	hs_log_error("%s", hs_error_message(err));
+	hs_error_free(err);
+	return HS_FAILED;
 }

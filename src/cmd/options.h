@@ -19,6 +19,8 @@
 #ifndef HS_OPTIONS_H
 #define HS_OPTIONS_H
 
+#include <sys/types.h>
+
 #include "src/cmd/command.h"
 
 enum {
@@ -46,6 +48,9 @@ int hs_options_next(struct hs_options *o);
  * status; returns HS_OPTION_END.
  */
 int hs_options_wrong(struct hs_options *o, const char *format, ...) HS_PRINTF(2, 3);
+
+/* WORD as the number of a process; 0 if it is none. */
+pid_t hs_parse_pid(const char *word);
 
 /* Of the names AT(I), I < N, the one nearest to WORD, or NULL if none is near. */
 const char *hs_nearest(const char *word, const char *(*at)(const void *context, size_t i),

@@ -143,3 +143,16 @@ struct hs_error *hs_output_close(struct hs_output *o)
 	*o = (struct hs_output){.fd = -1};
 	return err;
 }
+
+void hs_output_discard(struct hs_output *o)
+{
+	o->out.n = 0; /* what is pending stays so */
+	hs_error_free(hs_out_finish(&o->out, o->path));
+	if (o->fd != STDOUT_FILENO)
+		close(o->fd);
+	if (o->temporary)
+		unlink(o->temporary);
+	free(o->temporary);
+	free(o->path);
+	*o = (struct hs_output){.fd = -1};
+}

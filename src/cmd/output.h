@@ -29,6 +29,9 @@ HS_MUST_USE struct hs_error *hs_output_create(const char *path, struct hs_output
 /* Finish and give the file its name.  On error nothing of it is left. */
 HS_MUST_USE struct hs_error *hs_output_close(struct hs_output *o);
 
+/* Leave no file; what was there before stays. */
+void hs_output_discard(struct hs_output *o);
+
 /* DIR/NAME, malloc'ed. */
 char *hs_path_join(const char *dir, const char *name);
 
