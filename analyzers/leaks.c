@@ -17,6 +17,7 @@ struct group {
 	hs_stack stack; /* where most of the bytes came from */
 	uint64_t stack_bytes;
 	uint64_t live_blocks, live_bytes;
+	double blocks_variance, bytes_variance;
 	uint64_t allocs, frees;
 	uint64_t first_ns, last_ns; /* births of the live blocks; 0: unknown */
 	hs_thread thread;           /* if all were of one; else none */
@@ -55,6 +56,8 @@ static void add_site(struct groups *g, uint32_t index, const struct hs_site *sit
 		p->thread = (hs_thread){0};
 	p->live_blocks += site->live_blocks;
 	p->live_bytes += site->live_bytes;
+	p->blocks_variance += site->variance.live_blocks;
+	p->bytes_variance += site->variance.live_bytes;
 	p->allocs += site->allocs;
 	p->frees += site->frees;
 	g->of_site[index] = *slot + 1;
@@ -110,6 +113,10 @@ static void say_evidence(struct hs_findings *out, struct hs_finding *f,
 				"%llu of %llu blocks allocated here were not freed", live,
 				allocs);
 	}
+	if (p->sample_mean)
+		hs_finding_say(out, f,
+			       "estimated from samples: how sure that is, the margins "
+			       "tell");
 	if (!g->found)
 		hs_finding_say(out, f, "no frame of the program's own is on the stack");
 	if (f->n_stacks > 1)
@@ -133,6 +140,8 @@ static void report(const struct hs_profile *p, const struct group *g,
 	f->confidence = ended_well && g->found && !excused ? HS_MEDIUM : HS_LOW;
 	f->bytes = g->live_bytes;
 	f->blocks = g->live_blocks;
+	f->bytes_variance = g->bytes_variance;
+	f->blocks_variance = g->blocks_variance;
 	f->n_stacks = g->n_stacks;
 	f->first_ns = g->first_ns;
 	f->last_ns = g->last_ns;

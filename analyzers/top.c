@@ -17,6 +17,7 @@ struct spot {
 	hs_stack stack; /* where most of `score` came from */
 	uint64_t stack_score;
 	uint64_t score, bytes, blocks;
+	double bytes_variance, blocks_variance;
 	hs_stack last;
 	uint32_t n_stacks;
 };
@@ -28,13 +29,17 @@ static struct spot measure(const struct hs_site *s, enum hs_hotspot_by by)
 	case HS_BY_PEAK:
 		return (struct spot){.score = s->peak_bytes,
 				     .bytes = s->peak_bytes,
-				     .blocks = s->peak_blocks};
+				     .blocks = s->peak_blocks,
+				     .bytes_variance = s->variance.peak_bytes,
+				     .blocks_variance = s->variance.peak_blocks};
 	case HS_BY_ALLOCATED:
-		return (struct spot){
-			.score = s->bytes, .bytes = s->bytes, .blocks = s->allocs};
 	case HS_BY_ALLOCATIONS:
-		return (struct spot){
-			.score = s->allocs, .bytes = s->bytes, .blocks = s->allocs};
+		return (struct spot){.score =
+					     by == HS_BY_ALLOCATED ? s->bytes : s->allocs,
+				     .bytes = s->bytes,
+				     .blocks = s->allocs,
+				     .bytes_variance = s->variance.bytes,
+				     .blocks_variance = s->variance.allocs};
 	case HS_BY_TEMPORARY:
 		return (struct spot){.score = s->temporaries, .blocks = s->temporaries};
 	}
@@ -79,6 +84,8 @@ static void rank(const struct hs_profile *p, const uint64_t *keys, enum hs_hotsp
 		s->score += m.score;
 		s->bytes += m.bytes;
 		s->blocks += m.blocks;
+		s->bytes_variance += m.bytes_variance;
+		s->blocks_variance += m.blocks_variance;
 		/* Sites are sorted by stack; there is one for each kind of call. */
 		s->n_stacks += fresh || !hs_stack_eq(s->last, p->sites[i].stack);
 		s->last = p->sites[i].stack;
@@ -91,6 +98,8 @@ static void rank(const struct hs_profile *p, const uint64_t *keys, enum hs_hotsp
 		f->by = by;
 		f->bytes = spots.at[i].bytes;
 		f->blocks = spots.at[i].blocks;
+		f->bytes_variance = spots.at[i].bytes_variance;
+		f->blocks_variance = spots.at[i].blocks_variance;
 		f->n_stacks = spots.at[i].n_stacks;
 	}
 	hs_map_deinit(&by_key);

@@ -180,6 +180,47 @@ static struct hs_site site_of(struct reading *r, const struct hs_fold_site *s)
 	return site;
 }
 
+/* How sure the figures of the fold's site number I are. */
+static struct hs_site_variance variance_of(const struct reading *r, size_t i)
+{
+	const struct hs_fold_variance *v = hs_fold_variances(r->f->fold);
+	if (!v)
+		return (struct hs_site_variance){0};
+	return (struct hs_site_variance){.allocs = v[i].allocs,
+					 .bytes = v[i].bytes,
+					 .live_blocks = v[i].live_blocks,
+					 .live_bytes = v[i].live_bytes,
+					 .peak_blocks = v[i].peak_blocks,
+					 .peak_bytes = v[i].peak_bytes};
+}
+
+static void add_frees(struct reading *r)
+{
+	size_t n, n_sites;
+	const struct hs_fold_frees *frees = hs_fold_frees(r->f->fold, &n);
+	const struct hs_fold_site *sites = hs_fold_sites(r->f->fold, &n_sites);
+	if (!(r->c->header.flags & HS_WIRE_FREES_BY))
+		return;
+	hs_build_has(r->b, HS_HAS_FREE_STACKS);
+	for (size_t i = 0; i < n; i++) {
+		enum hs_alloc_kind kind;
+		if (kind_of(sites[frees[i].site].kind, &kind))
+			hs_build_frees(r->b, r->sites[frees[i].site].stack, kind,
+				       stack_with(r, frees[i].stack), frees[i].frees,
+				       frees[i].bytes);
+	}
+}
+
+static void add_sampled(struct reading *r)
+{
+	const struct hs_wire_counters *n = &r->c->counts;
+	const struct hs_totals exact = {
+		.allocs = n->allocations, .frees = n->frees, .bytes = n->bytes};
+	if (r->c->sample_mean)
+		hs_build_sampled(r->b, r->c->sample_mean,
+				 r->c->has_counts ? &exact : NULL);
+}
+
 static void add_sites(struct reading *r)
 {
 	size_t n;
@@ -189,6 +230,7 @@ static void add_sites(struct reading *r)
 	for (size_t i = 0; i < n; i++) {
 		r->sites[i] = site_of(r, &sites[i]);
 		r->sites[i].spread = spreads[i];
+		r->sites[i].variance = variance_of(r, i);
 		if (kind_of(sites[i].kind, &r->sites[i].kind))
 			hs_build_site(r->b, &r->sites[i]);
 		else
@@ -207,9 +249,11 @@ static void add_live(struct reading *r)
 					      .born_ns =
 						      hs_capture_time(r->c, live[i].born),
 					      .thread = r->threads[live[i].thread]};
+		const struct hs_weight weight = hs_fold_weight(r->f->fold, &live[i]);
 		enum hs_alloc_kind kind;
 		if (kind_of(sites[live[i].site].kind, &kind))
-			hs_build_live(r->b, r->sites[live[i].site].stack, kind, &block);
+			hs_build_live_sample(r->b, r->sites[live[i].site].stack, kind,
+					     &block, &weight);
 	}
 }
 
@@ -292,14 +336,18 @@ static void add_mappings(struct reading *r)
 static void add_fold(struct reading *r)
 {
 	const struct hs_fold_totals *t = hs_fold_totals(r->f->fold);
+	add_sampled(r);
 	add_sites(r);
+	add_frees(r);
 	add_live(r);
 	add_segments(r);
 	r->peak.unmatched_frees = t->unmatched_frees;
 	r->peak.peak_ns = hs_capture_time(r->c, t->peak_time);
 	hs_build_has(r->b,
-		     (r->f->has_totals ? HS_HAS_TOTALS | HS_HAS_TEMPORARIES : 0) |
+		     (r->f->has_totals ? HS_HAS_TOTALS : 0) |
 			     (r->f->has_spreads ? HS_HAS_SPREADS : 0) |
+			     (r->f->has_totals && !r->c->sample_mean ? HS_HAS_TEMPORARIES
+								     : 0) |
 			     (r->f->has_live ? HS_HAS_LIVE | HS_HAS_LIVE_BLOCKS : 0) |
 			     (r->f->has_peak ? HS_HAS_PEAK : 0));
 	if (t->overlaps)

@@ -293,6 +293,7 @@ static void put_suspect(struct page *page, const struct hs_finding *f, bool with
 	hs_printf(out, ">\n<p class=\"facts\"><span class=\"badge %s\">%s</span> <b>",
 		  confidence, confidence);
 	hs_put_size(out, f->bytes);
+	hs_put_margin(out, f->profile, f->bytes_variance);
 	hs_puts(out, "</b>");
 	put_in_blocks(out, f->blocks);
 	if (f->bytes_per_hour) {
@@ -376,6 +377,7 @@ static void put_hotspot(struct page *page, const struct hs_finding *f)
 	if (f->by == HS_BY_PEAK || f->by == HS_BY_ALLOCATED) {
 		hs_puts(page->out, "<b>");
 		hs_put_size(page->out, f->bytes);
+		hs_put_margin(page->out, f->profile, f->bytes_variance);
 		hs_puts(page->out, "</b>");
 		put_in_blocks(page->out, f->blocks);
 	} else {
@@ -385,6 +387,7 @@ static void put_hotspot(struct page *page, const struct hs_finding *f)
 		if (f->bytes) {
 			hs_puts(page->out, ", ");
 			hs_put_size(page->out, f->bytes);
+			hs_put_margin(page->out, f->profile, f->bytes_variance);
 		}
 	}
 	hs_puts(page->out, "</p>\n");
@@ -431,6 +434,17 @@ static void put_size_cell(struct hs_out *out, bool known, uint64_t bytes)
 	hs_puts(out, "</td>");
 }
 
+static void put_estimate_cell(struct hs_out *out, const struct hs_profile *p, bool known,
+			      uint64_t bytes, double variance)
+{
+	hs_puts(out, "<td>");
+	if (known) {
+		hs_put_size(out, bytes);
+		hs_put_margin(out, p, variance);
+	}
+	hs_puts(out, "</td>");
+}
+
 static void put_count_cell(struct hs_out *out, bool known, uint64_t n)
 {
 	hs_puts(out, "<td>");
@@ -455,8 +469,10 @@ static void put_process_row(struct hs_out *out, const struct hs_profile *p)
 	if (p->has & HS_HAS_PID)
 		hs_printf(out, " <span class=\"pid\">%u</span>", p->process.pid);
 	hs_puts(out, "</th>");
-	put_size_cell(out, p->has & HS_HAS_PEAK, t->peak_bytes);
-	put_size_cell(out, p->has & HS_HAS_LIVE, t->live_bytes);
+	put_estimate_cell(out, p, p->has & HS_HAS_PEAK, t->peak_bytes,
+			  p->variance.peak_bytes);
+	put_estimate_cell(out, p, p->has & HS_HAS_LIVE, t->live_bytes,
+			  p->variance.live_bytes);
 	put_count_cell(out, hs_has_counts(p, HS_HAS_LIVE), t->live_blocks);
 	put_size_cell(out, p->has & HS_HAS_TOTALS, t->bytes);
 	put_count_cell(out, hs_has_counts(p, HS_HAS_TOTALS), t->allocs);
@@ -500,6 +516,20 @@ static void put_doubts_of(struct page *page, const struct hs_profile *p)
 		hs_puts(page->out, colon);
 		put_text(page->out, p->warnings[i]);
 		hs_puts(page->out, "</li>\n");
+	}
+	if (p->sample_mean) {
+		hs_puts(page->out, "<li>");
+		put_text(page->out, id);
+		hs_puts(page->out, colon);
+		hs_puts(page->out, "sampled every ");
+		hs_put_size(page->out, p->sample_mean);
+		hs_puts(page->out,
+			" on average: figures are estimates, in 95 of 100 cases within "
+			"what stands behind ±");
+		hs_puts(page->out, p->has & HS_HAS_EXACT_TOTALS
+					   ? "; bytes and numbers of all allocations "
+					     "above are exact.</li>\n"
+					   : ".</li>\n");
 	}
 	if (p->process.lost_events) {
 		hs_puts(page->out, "<li>");

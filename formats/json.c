@@ -11,12 +11,17 @@
 
 #include "config.h"
 #include "src/array.h"
+#include "src/freed.h"
 #include "src/names.h"
 #include "src/out.h"
 #include "src/report.h"
+#include "src/weight.h"
 
 /* More than these of one process are counted, not listed. */
 #define MAX_LEAKS 1000
+
+/* Stacks that have freed one stack's blocks. */
+#define MAX_FREED_BY 10
 
 struct json {
 	struct hs_out *out;
@@ -54,6 +59,23 @@ static void put_number(struct json *j, const char *key, uint64_t value)
 {
 	put_key(j, key);
 	hs_printf(j->out, "%llu", (unsigned long long)value);
+}
+
+/* Half of the interval of 95 % around an estimate; absent if it is exact. */
+static void put_bytes_margin(struct json *j, const struct hs_profile *p, const char *key,
+			     double variance)
+{
+	if (p->sample_mean)
+		put_number(j, key, hs_margin_of_bytes(variance, p->sample_mean));
+}
+
+/* Absent where there is nothing to tell it from, too. */
+static void put_blocks_margin(struct json *j, const struct hs_profile *p, const char *key,
+			      double variance, uint64_t blocks, uint64_t bytes)
+{
+	if (p->sample_mean && blocks && bytes)
+		put_number(j, key,
+			   hs_margin_of_blocks(variance, p->sample_mean, blocks, bytes));
 }
 
 static void put_address(struct json *j, const char *key, uint64_t address)
@@ -174,27 +196,40 @@ static void put_moment(struct json *j, const struct hs_profile *p, const char *k
 static void put_totals(struct json *j, const struct hs_profile *p)
 {
 	const struct hs_totals *t = &p->totals;
+	const struct hs_site_variance *v = &p->variance;
+	bool exact = p->has & HS_HAS_EXACT_TOTALS;
 	begin(j, "totals", '{');
 	if (p->has & HS_HAS_TOTALS) {
 		if (hs_has_counts(p, HS_HAS_TOTALS))
 			put_number(j, "allocations", t->allocs);
-		if (hs_has_frees(p)) {
+		if (!exact)
+			put_blocks_margin(j, p, "allocations_margin", v->allocs,
+					  t->allocs, t->bytes);
+		if (hs_has_frees(p))
 			put_number(j, "frees", t->frees);
+		if (hs_has_frees(p) && !p->sample_mean)
 			put_number(j, "unmatched_frees", t->unmatched_frees);
-		}
 		put_number(j, "allocated_bytes", t->bytes);
+		if (!exact)
+			put_bytes_margin(j, p, "allocated_bytes_margin", v->bytes);
 	}
 	if (p->has & HS_HAS_TEMPORARIES)
 		put_number(j, "temporary_allocations", t->temporaries);
 	if (p->has & HS_HAS_LIVE) {
 		if (hs_has_counts(p, HS_HAS_LIVE))
 			put_number(j, "live_blocks", t->live_blocks);
+		put_blocks_margin(j, p, "live_blocks_margin", v->live_blocks,
+				  t->live_blocks, t->live_bytes);
 		put_number(j, "live_bytes", t->live_bytes);
+		put_bytes_margin(j, p, "live_bytes_margin", v->live_bytes);
 	}
 	if (p->has & HS_HAS_PEAK) {
 		if (hs_has_counts(p, HS_HAS_PEAK))
 			put_number(j, "peak_blocks", t->peak_blocks);
+		put_blocks_margin(j, p, "peak_blocks_margin", v->peak_blocks,
+				  t->peak_blocks, t->peak_bytes);
 		put_number(j, "peak_bytes", t->peak_bytes);
+		put_bytes_margin(j, p, "peak_bytes_margin", v->peak_bytes);
 		if (t->peak_ns)
 			put_moment(j, p, "peak_ns", t->peak_ns);
 	}
@@ -220,7 +255,7 @@ static void put_inherited(struct json *j, const struct hs_profile *p)
 		put_number(j, "inherited_blocks", p->inherited.blocks);
 	if (p->has & HS_HAS_INHERITED_BYTES)
 		put_number(j, "inherited_bytes", p->inherited.bytes);
-	if (p->process.forked)
+	if (p->process.forked && !p->sample_mean)
 		put_number(j, "inherited_frees", p->inherited.frees);
 }
 
@@ -259,6 +294,20 @@ static void put_warnings(struct json *j, const struct hs_profile *p)
 	end(j, ']');
 }
 
+static void put_sampling(struct json *j, const struct hs_profile *p)
+{
+	static const char *const exact[] = {"allocations", "frees", "allocated_bytes"};
+	begin(j, "sampling", '{');
+	put_number(j, "mean_bytes", p->sample_mean);
+	begin(j, "exact", '[');
+	for (size_t i = 0; p->has & HS_HAS_EXACT_TOTALS && i < HS_COUNT(exact); i++) {
+		put_separator(j);
+		hs_put_json_string(j->out, exact[i]);
+	}
+	end(j, ']');
+	end(j, '}');
+}
+
 static void put_process(struct json *j, const struct hs_profile *p)
 {
 	const struct hs_process_info *i = &p->process;
@@ -286,6 +335,8 @@ static void put_process(struct json *j, const struct hs_profile *p)
 	put_number(j, "lost_events", i->lost_events);
 	if (p->has & HS_HAS_SNAPSHOTS)
 		put_number(j, "snapshots", p->n_snapshots);
+	if (p->sample_mean)
+		put_sampling(j, p);
 	put_totals(j, p);
 	put_inherited(j, p);
 	put_mmap(j, p);
@@ -301,6 +352,36 @@ static void put_finding_process(struct json *j, const struct hs_finding *f)
 		put_number(j, "pid", f->profile->process.pid);
 }
 
+static void put_amounts(struct json *j, const struct hs_finding *f)
+{
+	if (f->type != HS_FINDING_HOTSPOT || f->by != HS_BY_TEMPORARY) {
+		put_number(j, "bytes", f->bytes);
+		put_bytes_margin(j, f->profile, "bytes_margin", f->bytes_variance);
+	}
+	if (!f->blocks)
+		return;
+	put_number(j, "blocks", f->blocks);
+	put_blocks_margin(j, f->profile, "blocks_margin", f->blocks_variance, f->blocks,
+			  f->bytes);
+}
+
+static void put_freed_by(struct json *j, const struct hs_finding *f)
+{
+	struct hs_frees rows[MAX_FREED_BY];
+	if (!(f->profile->has & HS_HAS_FREE_STACKS))
+		return;
+	size_t n = hs_freed_by(f->profile, f->stack, rows, MAX_FREED_BY);
+	begin(j, "freed_by", '[');
+	for (size_t i = 0; i < n && i < MAX_FREED_BY; i++) {
+		begin(j, NULL, '{');
+		put_number(j, "frees", rows[i].frees);
+		put_number(j, "bytes", rows[i].bytes);
+		put_stack(j, f->profile, rows[i].stack);
+		end(j, '}');
+	}
+	end(j, ']');
+}
+
 static void put_leak(struct json *j, const struct hs_finding *f)
 {
 	put_line(j);
@@ -310,9 +391,7 @@ static void put_leak(struct json *j, const struct hs_finding *f)
 	put_text(j, "kind", hs_leak_kind_name(f->kind));
 	put_text(j, "pattern", hs_pattern_name(f->pattern));
 	put_text(j, "confidence", hs_confidence_name(f->confidence));
-	put_number(j, "bytes", f->bytes);
-	if (f->blocks)
-		put_number(j, "blocks", f->blocks);
+	put_amounts(j, f);
 	put_number(j, "stacks", f->n_stacks);
 	if (f->bytes_per_hour)
 		put_number(j, "bytes_per_hour", f->bytes_per_hour);
@@ -321,6 +400,7 @@ static void put_leak(struct json *j, const struct hs_finding *f)
 	if (f->last_ns)
 		put_moment(j, f->profile, "last_ns", f->last_ns);
 	put_number(j, "culprit", f->culprit);
+	put_freed_by(j, f);
 	begin(j, "evidence", '[');
 	for (const char *const *e = f->evidence; e && *e; e++) {
 		put_separator(j);
@@ -338,12 +418,10 @@ static void put_hotspot(struct json *j, const struct hs_finding *f)
 	put_text(j, "id", f->id);
 	put_finding_process(j, f);
 	put_text(j, "by", hs_hotspot_by_name(f->by));
-	if (f->by != HS_BY_TEMPORARY)
-		put_number(j, "bytes", f->bytes);
-	if (f->blocks)
-		put_number(j, "blocks", f->blocks);
+	put_amounts(j, f);
 	put_number(j, "stacks", f->n_stacks);
 	put_number(j, "culprit", f->culprit);
+	put_freed_by(j, f);
 	put_stack(j, f->profile, f->stack);
 	end(j, '}');
 }

@@ -45,6 +45,7 @@ static void put_leak_line(const struct hs_text *t, const struct hs_finding *f,
 		hs_printf(t->out, ", %s", hs_pattern_name(f->pattern));
 	hs_puts(t->out, "  ");
 	hs_put_size(t->out, f->bytes);
+	hs_put_margin(t->out, t->p, f->bytes_variance);
 	if (f->blocks) {
 		hs_puts(t->out, "  ");
 		hs_text_count(t, f->blocks, "block", "blocks");
@@ -147,6 +148,7 @@ static void put_leaks(const struct hs_text *t, unsigned top)
 		hs_putc(t->out, '\n');
 		put_why(t, &f[i]);
 		hs_text_stack(t, &f[i]);
+		hs_text_freed_by(t, &f[i]);
 	}
 	put_sums(t, &rest, "not listed (--top N)");
 	put_sums(t, &kept,
@@ -166,6 +168,8 @@ static void put_row(const struct hs_text *t, const struct hs_finding *f, uint64_
 		hs_printf(&cell, "%llu", (unsigned long long)f->blocks);
 	else
 		hs_put_size(&cell, f->bytes);
+	if (f->by != HS_BY_TEMPORARY)
+		hs_put_margin(&cell, t->p, f->bytes_variance);
 	char *amount = hs_out_take(&cell, NULL);
 	if (f->by == HS_BY_TEMPORARY)
 		hs_printf(t->out, "  %21s", amount);
@@ -208,6 +212,7 @@ static void put_hotspots_by(const struct hs_text *t, enum hs_hotspot_by by, unsi
 			hs_text_unpaint(t);
 		}
 		put_row(t, f, wholes[by]);
+		hs_text_freed_by(t, f);
 	}
 }
 
@@ -231,6 +236,7 @@ static void put_one(const struct hs_text *t)
 	}
 	hs_text_program(t);
 	hs_text_recorded(t);
+	hs_text_sampled(t);
 	hs_text_core(t);
 	hs_text_live_and_peak(t);
 	hs_text_traffic(t);
@@ -252,6 +258,7 @@ static void put_brief(const struct hs_text *t)
 	hs_text_label(t, "process");
 	hs_put_plain(t->out, hs_string(t->p, t->p->process.id));
 	hs_putc(t->out, '\n');
+	hs_text_sampled(t);
 	if (t->p->has & HS_HAS_STACKS) {
 		put_image(t);
 		return;

@@ -5,6 +5,7 @@
 
 #include <string.h>
 
+#include "src/freed.h"
 #include "src/names.h"
 
 #define STACK_ROWS     3u /* unless --details */
@@ -194,4 +195,39 @@ void hs_text_culprit(const struct hs_text *t, const struct hs_finding *finding)
 	size_t room = t->report->details ? SIZE_MAX : CULPRIT_WIDTH;
 	put_callers(t, name, frames + next, n - next, used < room ? room - used : 0);
 	free(frames);
+}
+
+#define FREED_ROWS 3u
+
+/* The first frame of STACK that is the program's own, and who called it. */
+static void put_free_place(const struct hs_text *t, hs_stack stack)
+{
+	struct hs_finding f = {.profile = t->p, .stack = stack};
+	size_t n = hs_stack_frames(t->p, stack, NULL, 0);
+	hs_frame *frames = hs_xcalloc(n, sizeof(*frames));
+	hs_stack_frames(t->p, stack, frames, n);
+	while (f.culprit + 1 < n && hs_frame_is_library(t->p, frames[f.culprit]))
+		f.culprit++;
+	free(frames);
+	hs_text_culprit(t, &f);
+}
+
+void hs_text_freed_by(const struct hs_text *t, const struct hs_finding *finding)
+{
+	struct hs_frees rows[FREED_ROWS];
+	if (!t->report->details || !(t->p->has & HS_HAS_FREE_STACKS))
+		return;
+	size_t n = hs_freed_by(t->p, finding->stack, rows, FREED_ROWS);
+	for (size_t i = 0; i < n && i < FREED_ROWS; i++) {
+		hs_puts(t->out, "      freed ");
+		hs_text_count(t, rows[i].frees, "block", "blocks");
+		hs_puts(t->out, ", ");
+		hs_put_size(t->out, rows[i].bytes);
+		hs_puts(t->out, ": ");
+		put_free_place(t, rows[i].stack);
+		hs_putc(t->out, '\n');
+	}
+	if (n > FREED_ROWS)
+		hs_printf(t->out, "      freed by %zu more stacks (--json)\n",
+			  n - FREED_ROWS);
 }

@@ -46,6 +46,7 @@ void hs_text_recorded(const struct hs_text *t);
 void hs_text_live_and_peak(const struct hs_text *t);
 void hs_text_traffic(const struct hs_text *t);
 void hs_text_inherited(const struct hs_text *t);
+void hs_text_sampled(const struct hs_text *t);
 void hs_text_mapped(const struct hs_text *t);
 void hs_text_rss(const struct hs_text *t);
 void hs_text_core(const struct hs_text *t);
@@ -54,6 +55,9 @@ void hs_text_warnings(const struct hs_text *t);
 
 /* A stack from the culprit outward, a few lines; with --details all of it. */
 void hs_text_stack(const struct hs_text *t, const struct hs_finding *finding);
+
+/* With --details, who has freed what FINDING's stack allocated, if that is known. */
+void hs_text_freed_by(const struct hs_text *t, const struct hs_finding *finding);
 
 /* Frame NUMBER of a stack, on a line of its own; MARK stands in front. */
 void hs_text_frame(const struct hs_text *t, char mark, size_t number,

@@ -85,6 +85,7 @@ void hs_text_live_and_peak(const struct hs_text *t)
 		hs_puts(t->out, t->p->process.end == HS_END_RUNNING ? "live now "
 								    : "live at the end ");
 		hs_put_size(t->out, n->live_bytes);
+		hs_put_margin(t->out, t->p, t->p->variance.live_bytes);
 		if (hs_has_counts(t->p, HS_HAS_LIVE)) {
 			hs_puts(t->out, " in ");
 			hs_text_count(t, n->live_blocks, "block", "blocks");
@@ -94,6 +95,7 @@ void hs_text_live_and_peak(const struct hs_text *t)
 	if (t->p->has & HS_HAS_PEAK) {
 		hs_puts(t->out, "peak ");
 		hs_put_size(t->out, n->peak_bytes);
+		hs_put_margin(t->out, t->p, t->p->variance.peak_bytes);
 		if (n->peak_ns && n->peak_ns >= t->p->process.start_ns &&
 		    (t->p->process.start_ns || t->p->has & HS_HAS_TIME)) {
 			hs_puts(t->out, " after ");
@@ -110,6 +112,8 @@ void hs_text_traffic(const struct hs_text *t)
 		return;
 	hs_text_label(t, "traffic");
 	hs_put_size(t->out, n->bytes);
+	if (!(t->p->has & HS_HAS_EXACT_TOTALS))
+		hs_put_margin(t->out, t->p, t->p->variance.bytes);
 	if (hs_has_counts(t->p, HS_HAS_TOTALS)) {
 		hs_puts(t->out, " in ");
 		hs_text_count(t, n->allocs, "allocation", "allocations");
@@ -122,9 +126,23 @@ void hs_text_traffic(const struct hs_text *t)
 		hs_printf(t->out, "; temporary %llu (%u %%)",
 			  (unsigned long long)n->temporaries,
 			  hs_text_percent(n->temporaries, n->allocs));
-	if (n->unmatched_frees)
+	if (n->unmatched_frees && !t->p->sample_mean)
 		hs_printf(t->out, "; %llu frees of unknown blocks",
 			  (unsigned long long)n->unmatched_frees);
+	hs_putc(t->out, '\n');
+}
+
+void hs_text_sampled(const struct hs_text *t)
+{
+	if (!t->p->sample_mean)
+		return;
+	hs_text_label(t, "sampled");
+	hs_puts(t->out, "every ");
+	hs_put_size(t->out, t->p->sample_mean);
+	hs_puts(t->out,
+		" on average: figures are estimates, in 95 of 100 cases within ±");
+	if (t->p->has & HS_HAS_EXACT_TOTALS)
+		hs_puts(t->out, "; traffic is exact");
 	hs_putc(t->out, '\n');
 }
 
@@ -133,7 +151,7 @@ void hs_text_inherited(const struct hs_text *t)
 {
 	const struct hs_inherited *n = &t->p->inherited;
 	bool known = t->p->has & HS_HAS_INHERITED;
-	if (!known && !n->frees)
+	if (!known && (!n->frees || t->p->sample_mean))
 		return;
 	hs_text_label(t, "inherited");
 	if (known && t->p->has & HS_HAS_INHERITED_BYTES) {
@@ -143,8 +161,11 @@ void hs_text_inherited(const struct hs_text *t)
 	if (known) {
 		hs_text_count(t, n->blocks, "block", "blocks");
 		hs_puts(t->out, " from the process it was forked from; ");
-		hs_text_count(t, n->frees, "was", "were");
-		hs_puts(t->out, " freed here; not part of the heap above\n");
+		if (!t->p->sample_mean) {
+			hs_text_count(t, n->frees, "was", "were");
+			hs_puts(t->out, " freed here; ");
+		}
+		hs_puts(t->out, "not part of the heap above\n");
 	} else {
 		hs_text_count(t, n->frees, "block", "blocks");
 		hs_puts(t->out, " of the process it was forked from freed here; how many "

@@ -19,10 +19,18 @@
 #include "src/forks.h"
 #include "src/hash.h"
 #include "src/levels.h"
+#include "src/weight.h"
 
 /* A live block on its way to the table: its site has no final index yet. */
 struct live_row {
 	struct hs_live live;
+	uint64_t site_key;
+	uint64_t blocks, bytes; /* that it stands for */
+};
+
+/* Likewise. */
+struct frees_row {
+	struct hs_frees frees;
 	uint64_t site_key;
 };
 
@@ -48,7 +56,10 @@ struct hs_builder {
 	HS_ARRAY(struct hs_site) sites;
 	struct hs_map site_ids; /* site_key() -> index */
 	HS_ARRAY(struct live_row) live;
-	struct hs_totals told; /* what hs_build_totals() said */
+	HS_ARRAY(struct frees_row) frees;
+	uint64_t sample_mean;
+	struct hs_totals exact; /* if HS_HAS_EXACT_TOTALS */
+	struct hs_totals told;  /* what hs_build_totals() said */
 	struct hs_mmap_totals mmap;
 
 	struct hs_levels levels;
@@ -94,6 +105,7 @@ static void free_tables(struct hs_builder *b)
 	hs_array_free(&b->live);
 	hs_array_free(&b->at_mark);
 	hs_levels_deinit(&b->levels);
+	hs_array_free(&b->frees);
 	hs_map_deinit(&b->string_ids);
 	hs_map_deinit(&b->frame_ids);
 	hs_map_deinit(&b->stack_ids);
@@ -312,18 +324,46 @@ void hs_build_site(struct hs_builder *b, const struct hs_site *site)
 	add(&sum->temporaries, site->temporaries);
 	add(&sum->temporary_bytes, site->temporary_bytes);
 	hs_spread_add(&sum->spread, &site->spread);
+	hs_variance_add(&sum->variance, &site->variance);
 	if (!hs_thread_eq(sum->thread, site->thread))
 		sum->thread = (hs_thread){0};
+}
+
+void hs_build_live_sample(struct hs_builder *b, hs_stack stack, enum hs_alloc_kind kind,
+			  const struct hs_live *block, const struct hs_weight *weight)
+{
+	assert(stack.i < b->stacks.n && kind < HS_ALLOC_KINDS);
+	assert(block->thread.i < b->threads.n);
+	hs_array_push(&b->live, ((struct live_row){.live = *block,
+						   .site_key = site_key(stack, kind),
+						   .blocks = weight->blocks,
+						   .bytes = weight->bytes}));
 }
 
 void hs_build_live(struct hs_builder *b, hs_stack stack, enum hs_alloc_kind kind,
 		   const struct hs_live *block)
 {
-	assert(stack.i < b->stacks.n && kind < HS_ALLOC_KINDS);
-	assert(block->thread.i < b->threads.n);
-	struct live_row *row = hs_array_add(&b->live);
-	row->live = *block;
-	row->site_key = site_key(stack, kind);
+	const struct hs_weight own = {.blocks = 1, .bytes = block->size};
+	hs_build_live_sample(b, stack, kind, block, &own);
+}
+
+void hs_build_sampled(struct hs_builder *b, uint64_t mean, const struct hs_totals *totals)
+{
+	b->sample_mean = mean;
+	if (!totals)
+		return;
+	b->exact = *totals;
+	b->has |= HS_HAS_EXACT_TOTALS;
+}
+
+void hs_build_frees(struct hs_builder *b, hs_stack stack, enum hs_alloc_kind kind,
+		    hs_stack by, uint64_t frees, uint64_t bytes)
+{
+	assert(stack.i < b->stacks.n && kind < HS_ALLOC_KINDS && by.i < b->stacks.n);
+	hs_array_push(&b->frees,
+		      ((struct frees_row){
+			      .frees = {.stack = by, .frees = frees, .bytes = bytes},
+			      .site_key = site_key(stack, kind)}));
 }
 
 void hs_build_totals(struct hs_builder *b, const struct hs_totals *peak_and_unmatched)
@@ -542,8 +582,8 @@ static bool live_fits_sites(struct hs_builder *b)
 		if (!site || (i && row->live.addr == row[-1].live.addr))
 			return false;
 		row->live.site = *site;
-		add(&sums[*site].live_blocks, 1);
-		add(&sums[*site].live_bytes, row->live.size);
+		add(&sums[*site].live_blocks, row->blocks);
+		add(&sums[*site].live_bytes, row->bytes);
 	}
 	for (size_t i = 0; i < b->sites.n; i++)
 		if (sums[i].live_blocks != b->sites.at[i].live_blocks ||
@@ -567,6 +607,62 @@ static void seal_live(struct hs_builder *b, struct hs_profile *p)
 		live[i] = b->live.at[i].live;
 	p->live = live;
 	p->n_live = (uint32_t)b->live.n;
+	if (!b->sample_mean)
+		return;
+	struct hs_weight *weights = hs_arena_array(b->arena, b->live.n, sizeof(*weights));
+	for (size_t i = 0; i < b->live.n; i++)
+		weights[i] = (struct hs_weight){.blocks = b->live.at[i].blocks,
+						.bytes = b->live.at[i].bytes};
+	p->live_weights = weights;
+}
+
+static int by_site_and_stack(const void *a, const void *b)
+{
+	const struct hs_frees *x = &((const struct frees_row *)a)->frees;
+	const struct hs_frees *y = &((const struct frees_row *)b)->frees;
+	if (x->site != y->site)
+		return x->site < y->site ? -1 : 1;
+	return (x->stack.i > y->stack.i) - (x->stack.i < y->stack.i);
+}
+
+/* Rows of sites that are not there are left out; equal ones are one. */
+static void seal_frees(struct hs_builder *b, struct hs_profile *p)
+{
+	size_t n = 0;
+	for (size_t i = 0; i < b->frees.n; i++) {
+		struct frees_row *row = &b->frees.at[i];
+		const uint32_t *site = hs_map_get(&b->site_ids, row->site_key);
+		if (!site)
+			continue;
+		row->frees.site = *site;
+		b->frees.at[n++] = *row;
+	}
+	if (n)
+		qsort(b->frees.at, n, sizeof(*b->frees.at), by_site_and_stack);
+	struct hs_frees *frees = hs_arena_array(b->arena, n, sizeof(*frees));
+	for (size_t i = 0; i < n; i++) {
+		const struct hs_frees *row = &b->frees.at[i].frees;
+		if (p->n_frees && !by_site_and_stack(&b->frees.at[i - 1], row)) {
+			add(&frees[p->n_frees - 1].frees, row->frees);
+			add(&frees[p->n_frees - 1].bytes, row->bytes);
+		} else {
+			frees[p->n_frees++] = *row;
+		}
+	}
+	p->frees = frees;
+}
+
+/* Some totals are known exactly, though sites are sampled. */
+static void seal_sampled(const struct hs_builder *b, struct hs_profile *p)
+{
+	p->sample_mean = b->sample_mean;
+	for (size_t i = 0; i < b->sites.n; i++)
+		hs_variance_add(&p->variance, &b->sites.at[i].variance);
+	if (!(b->has & HS_HAS_EXACT_TOTALS))
+		return;
+	p->totals.allocs = b->exact.allocs;
+	p->totals.frees = b->exact.frees;
+	p->totals.bytes = b->exact.bytes;
 }
 
 static void *copy_table(struct hs_arena *arena, const void *at, size_t n, size_t size)
@@ -637,7 +733,9 @@ struct hs_profile *hs_build_seal(struct hs_builder *b)
 	sort_sites(b);
 	seal_live(b, p);
 	seal_levels(b, p);
+	seal_frees(b, p);
 	p->totals = sum_sites(b);
+	seal_sampled(b, p);
 	p->mmap = b->mmap;
 	SEAL(p, b, strings);
 	SEAL(p, b, threads);

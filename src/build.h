@@ -72,8 +72,21 @@ void hs_build_forget_last(struct hs_builder *b, hs_thread thread); /* see fold.h
  * folded captures): adds SITE's counters to those of its (stack, kind).
  */
 void hs_build_site(struct hs_builder *b, const struct hs_site *site);
+/*
+ * Allocations were sampled, one in MEAN bytes; before any site.  What of the totals is
+ * known exactly: TOTALS (allocs, frees, bytes), or NULL.
+ */
+void hs_build_sampled(struct hs_builder *b, uint64_t mean,
+		      const struct hs_totals *totals);
+/* FREES and BYTES of the blocks of the site of (STACK, KIND) were freed by BY. */
+void hs_build_frees(struct hs_builder *b, hs_stack stack, enum hs_alloc_kind kind,
+		    hs_stack by, uint64_t frees, uint64_t bytes);
+
 void hs_build_live(struct hs_builder *b, hs_stack stack, enum hs_alloc_kind kind,
 		   const struct hs_live *block);
+/* One that was sampled, and stands for WEIGHT. */
+void hs_build_live_sample(struct hs_builder *b, hs_stack stack, enum hs_alloc_kind kind,
+			  const struct hs_live *block, const struct hs_weight *weight);
 void hs_build_totals(struct hs_builder *b, const struct hs_totals *peak_and_unmatched);
 
 void hs_build_mmap(struct hs_builder *b, const struct hs_mmap_totals *totals);

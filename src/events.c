@@ -151,7 +151,7 @@ enum hs_events_stop hs_events_decode(struct hs_events *events, uint64_t limit,
 			break;
 		}
 		e.pos += length;
-		if (kind > HS_WIRE_FORK) {
+		if (kind > HS_WIRE_GONE) {
 			e.unknown++;
 			continue;
 		}

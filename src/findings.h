@@ -53,6 +53,8 @@ struct hs_finding {
 	uint32_t culprit; /* index of the first frame (innermost first, inlines counted)
 			     that is not allocator, libc or another wrapper */
 	uint64_t bytes, blocks; /* 0: unknown, as bytes are for HS_BY_TEMPORARY */
+	double bytes_variance,
+		blocks_variance; /* where they are estimates; see weight.h */
 	uint32_t n_stacks; /* stacks with the same culprit that were summed up here */
 
 	/* leaks */

@@ -8,6 +8,7 @@
 
 #include "src/arena.h"
 #include "src/hash.h"
+#include "src/weight.h"
 
 void hs_profile_free(struct hs_profile *p)
 {
@@ -150,6 +151,7 @@ static void add(uint64_t *sum, uint64_t value)
 	*sum = value > UINT64_MAX - *sum ? UINT64_MAX : *sum + value;
 }
 
+/* Where totals are exact, sites are estimates: their sums are others. */
 static void check_totals(const struct hs_profile *p)
 {
 	struct hs_totals sum = {.peak_ns = p->totals.peak_ns,
@@ -164,6 +166,11 @@ static void check_totals(const struct hs_profile *p)
 		add(&sum.peak_blocks, p->sites[i].peak_blocks);
 		add(&sum.peak_bytes, p->sites[i].peak_bytes);
 	}
+	if (p->has & HS_HAS_EXACT_TOTALS) {
+		sum.allocs = p->totals.allocs;
+		sum.frees = p->totals.frees;
+		sum.bytes = p->totals.bytes;
+	}
 	assert(!memcmp(&sum, &p->totals, sizeof(sum)));
 }
 
@@ -176,8 +183,8 @@ static void check_live(const struct hs_profile *p)
 		assert(block->site < p->n_sites);
 		assert(block->thread.i < p->n_threads);
 		assert(i == 0 || p->live[i - 1].addr < block->addr);
-		add(&blocks, 1);
-		add(&bytes, block->size);
+		add(&blocks, p->live_weights ? p->live_weights[i].blocks : 1);
+		add(&bytes, p->live_weights ? p->live_weights[i].bytes : block->size);
 	}
 	if (p->has & HS_HAS_LIVE_BLOCKS)
 		assert(blocks == p->totals.live_blocks && bytes == p->totals.live_bytes);
@@ -196,6 +203,27 @@ static void check_levels(const struct hs_profile *p)
 	}
 }
 
+static void check_frees(const struct hs_profile *p)
+{
+	assert((p->has & HS_HAS_FREE_STACKS) || p->n_frees == 0);
+	for (uint32_t i = 0; i < p->n_frees; i++) {
+		const struct hs_frees *f = &p->frees[i];
+		assert(f->site < p->n_sites && f->stack.i < p->n_stacks);
+		assert(i == 0 || f[-1].site < f->site ||
+		       (f[-1].site == f->site && f[-1].stack.i < f->stack.i));
+	}
+}
+
+void hs_variance_add(struct hs_site_variance *sum, const struct hs_site_variance *v)
+{
+	sum->allocs += v->allocs;
+	sum->bytes += v->bytes;
+	sum->live_blocks += v->live_blocks;
+	sum->live_bytes += v->live_bytes;
+	sum->peak_blocks += v->peak_blocks;
+	sum->peak_bytes += v->peak_bytes;
+}
+
 void hs_profile_check(const struct hs_profile *p)
 {
 	check_names(p);
@@ -206,6 +234,7 @@ void hs_profile_check(const struct hs_profile *p)
 	check_totals(p);
 	check_live(p);
 	check_levels(p);
+	check_frees(p);
 	for (uint32_t i = 1; i < p->n_snapshots; i++)
 		assert(p->snapshots[i - 1].time_ns <= p->snapshots[i].time_ns);
 }

@@ -17,6 +17,7 @@
 
 struct hs_arena;
 struct hs_fork;
+struct hs_weight;
 
 /* A half-open address range, [start, end). */
 struct hs_range {
@@ -41,8 +42,10 @@ enum hs_has {
 	HS_HAS_INHERITED = 1 << 13,       /* inherited.blocks */
 	HS_HAS_INHERITED_BYTES = 1 << 14, /* inherited.bytes */
 	HS_HAS_TEMPORARY_BYTES = 1 << 15,
-	HS_HAS_LEVELS = 1 << 18,  /* marks and levels */
-	HS_HAS_SPREADS = 1 << 19, /* spreads of sites */
+	HS_HAS_LEVELS = 1 << 18,       /* marks and levels */
+	HS_HAS_SPREADS = 1 << 19,      /* spreads of sites */
+	HS_HAS_EXACT_TOTALS = 1 << 16, /* though sites are sampled */
+	HS_HAS_FREE_STACKS = 1 << 17,  /* the table of frees */
 	HS_BYTES_ALONE = 1 << 20, /* of PEAK, LIVE and TOTALS: blocks were not counted */
 };
 
@@ -172,6 +175,20 @@ struct hs_site {
 	uint64_t temporary_bytes;         /* 0 where !HS_HAS_TEMPORARY_BYTES */
 	hs_thread thread;                 /* the thread, if all were of one; else none */
 	struct hs_spread spread;          /* lifetimes in ticks, see ticks_per_second */
+	/*
+	 * How sure these figures are, where they are estimates: variances, which add
+	 * up as the figures do.  weight.h makes of a sum of them what to say.
+	 */
+	struct hs_site_variance {
+		double allocs, bytes, live_blocks, live_bytes, peak_blocks, peak_bytes;
+	} variance;
+};
+
+/* What one stack has freed of one site's blocks; sorted by (site, stack). */
+struct hs_frees {
+	uint32_t site; /* index into sites */
+	hs_stack stack;
+	uint64_t frees, bytes;
 };
 
 /* A block alive at the end of the capture; sorted by addr. */
@@ -209,6 +226,11 @@ struct hs_level {
 	uint64_t blocks, bytes, low_bytes, allocs;
 };
 
+/*
+ * The sums over all sites; but where allocations were sampled, allocs, frees (all
+ * calls that gave back a block, known or not) and bytes are the exact ones, if
+ * HS_HAS_EXACT_TOTALS.
+ */
 struct hs_totals {
 	uint64_t allocs, frees, bytes, temporaries;
 	uint64_t live_blocks, live_bytes;
@@ -234,7 +256,8 @@ struct hs_profile {
 	uint32_t has; /* enum hs_has bits */
 
 	struct hs_process_info process;
-	struct hs_totals totals; /* sums over sites, checked */
+	struct hs_totals totals;          /* sums over sites, checked */
+	struct hs_site_variance variance; /* likewise */
 	struct hs_mmap_totals mmap;
 	struct hs_inherited inherited;
 
@@ -245,6 +268,12 @@ struct hs_profile {
 	const struct hs_stack_info *stacks;
 	const struct hs_site *sites;
 	const struct hs_live *live;
+	/*
+	 * By block of `live`, what it stands for where allocations were sampled; else
+	 * NULL: one block and its own bytes.
+	 */
+	const struct hs_weight *live_weights;
+	const struct hs_frees *frees;
 	const struct hs_snapshot *snapshots;
 	const struct hs_fork *forks; /* stamps ascend */
 	const struct hs_mark *marks;
@@ -253,8 +282,15 @@ struct hs_profile {
 
 	/* Table sizes; where index 0 means "none" it is counted. */
 	uint32_t n_strings, n_threads, n_modules, n_frames, n_stacks, n_sites, n_live;
-	uint32_t n_snapshots, n_forks, n_warnings, n_marks, n_levels;
+	uint32_t n_snapshots, n_forks, n_warnings, n_marks, n_levels, n_frees;
 	uint64_t ticks_per_second; /* what lifetimes are counted in; 0: unknown */
+
+	/*
+	 * Bytes from one sampled allocation to the next, on average; 0: each was
+	 * recorded.  Sampled, all figures of blocks and bytes are estimates but those
+	 * of `mmap` and what hs_totals names.
+	 */
+	uint64_t sample_mean;
 };
 
 _Static_assert(sizeof(struct hs_stack_info) == 8, "the trie is the big one");
@@ -276,6 +312,8 @@ static inline const char *hs_string(const struct hs_profile *p, hs_str s)
 {
 	return p->strings[s.i];
 }
+
+void hs_variance_add(struct hs_site_variance *sum, const struct hs_site_variance *v);
 
 /* Accepts NULL. */
 void hs_profile_free(struct hs_profile *p);

@@ -9,6 +9,7 @@
 #include <time.h>
 
 #include "src/out.h"
+#include "src/weight.h"
 
 struct hs_naming hs_count_named(const struct hs_profile *profile)
 {
@@ -112,4 +113,12 @@ void hs_put_duration(struct hs_out *out, uint64_t ns)
 		hs_printf(out, "%llum%02llus", s / 60, s % 60);
 	else
 		hs_printf(out, "%lluh%02llum", s / 3600, s / 60 % 60);
+}
+
+void hs_put_margin(struct hs_out *out, const struct hs_profile *p, double variance)
+{
+	if (!p->sample_mean)
+		return;
+	hs_puts(out, " ± ");
+	hs_put_size(out, hs_margin_of_bytes(variance, p->sample_mean));
 }

@@ -49,4 +49,10 @@ void hs_put_time(struct hs_out *out, uint64_t epoch_ns);
 /* "64 us", "850 ms", "12.5 s", "41m10s", "3h02m" */
 void hs_put_duration(struct hs_out *out, uint64_t ns);
 
+/*
+ * " ± 1.2 MiB": half of the interval of 95 % around an estimate of P's with this
+ * variance; nothing where P knows it exactly.
+ */
+void hs_put_margin(struct hs_out *out, const struct hs_profile *p, double variance);
+
 #endif /* HS_REPORT_H */

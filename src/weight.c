@@ -38,11 +38,21 @@ struct hs_weight hs_weight_of(uint64_t mean, uint64_t size, uint64_t noise)
 	return w;
 }
 
-uint64_t hs_margin(double variance)
+static uint64_t margin(double variance, double sample)
 {
 	/* Sums that were added to and taken from may end just below 0. */
-	if (!(variance > 0))
-		return 0;
-	double margin = ceil(DEVIATIONS * sqrt(variance));
-	return margin < 0x1p63 ? (uint64_t)margin : (uint64_t)1 << 63;
+	double v = (variance > 0 ? variance : 0) + sample * sample;
+	double m = ceil(DEVIATIONS * sqrt(v));
+	return m < 0x1p63 ? (uint64_t)m : (uint64_t)1 << 63;
+}
+
+uint64_t hs_margin_of_bytes(double variance, uint64_t mean)
+{
+	return margin(variance, (double)mean);
+}
+
+uint64_t hs_margin_of_blocks(double variance, uint64_t mean, uint64_t blocks,
+			     uint64_t bytes)
+{
+	return margin(variance, (double)mean * (double)blocks / (double)bytes);
 }

@@ -28,7 +28,15 @@ struct hs_weight {
  */
 struct hs_weight hs_weight_of(uint64_t mean, uint64_t size, uint64_t noise);
 
-/* Half of the interval around an estimate in which 95 of 100 truths lie. */
-uint64_t hs_margin(double variance);
+/*
+ * Half of the interval around an estimate in which at least about 95 of 100 truths lie.
+ * One sample more than there were is counted in: so few and even no samples have an
+ * interval, which the variance alone would make too narrow, or nothing.
+ */
+uint64_t hs_margin_of_bytes(double variance, uint64_t mean);
+
+/* Likewise, of BLOCKS that have BYTES together; neither is 0. */
+uint64_t hs_margin_of_blocks(double variance, uint64_t mean, uint64_t blocks,
+			     uint64_t bytes);
 
 #endif /* HS_WEIGHT_H */

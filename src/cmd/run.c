@@ -21,13 +21,22 @@
 #include "src/cmd/recording.h"
 #include "src/log.h"
 #include "src/units.h"
+#include "src/weight.h"
 #include "src/wire.h"
 
 #define DEFAULT_DIR      "heapsnap_reports"
 #define DEFAULT_INTERVAL "1s"
 #define DEFAULT_MAX_DISK "1GiB"
 
-enum { OPT_OUTPUT = 1, OPT_QUIET, OPT_INTERVAL, OPT_MAX_DISK, OPT_KEEP_LOG };
+enum {
+	OPT_OUTPUT = 1,
+	OPT_QUIET,
+	OPT_INTERVAL,
+	OPT_MAX_DISK,
+	OPT_KEEP_LOG,
+	OPT_SAMPLE,
+	OPT_FREE_STACKS,
+};
 
 static const struct hs_option options[] = {
 	{.id = OPT_OUTPUT,
@@ -50,15 +59,22 @@ static const struct hs_option options[] = {
 	{.id = OPT_KEEP_LOG,
 	 .name = "keep-log",
 	 .summary = "keep every event, not only what they add up to"},
+	{.id = OPT_SAMPLE,
+	 .name = "sample",
+	 .argument = "SIZE",
+	 .summary = "record one allocation in so many bytes instead of all"},
+	{.id = OPT_FREE_STACKS,
+	 .name = "free-stacks",
+	 .summary = "record who frees, too"},
 	{0},
 };
 
 struct settings {
 	const char *dir; /* -o, or NULL: that of the environment */
-	const char *interval, *max_disk;
-	bool quiet, keep_log, report;
+	const char *interval, *max_disk, *sample;
+	bool quiet, keep_log, free_stacks, report;
 	char **argv; /* the program's */
-	uint64_t interval_ns, max_disk_bytes;
+	uint64_t interval_ns, max_disk_bytes, sample_bytes;
 };
 
 /* What is set in the environment; an empty variable is as good as none. */
@@ -73,7 +89,9 @@ static void read_environment(struct settings *s)
 	const char *keep = from_environment("HEAPSNAP_KEEP_LOG", "0");
 	s->interval = from_environment("HEAPSNAP_INTERVAL", DEFAULT_INTERVAL);
 	s->max_disk = from_environment("HEAPSNAP_MAX_DISK", DEFAULT_MAX_DISK);
+	s->sample = from_environment("HEAPSNAP_SAMPLE", "0");
 	s->keep_log = !strcmp(keep, "1");
+	s->free_stacks = !strcmp(from_environment("HEAPSNAP_FREE_STACKS", "0"), "1");
 	s->report = strcmp(from_environment("HEAPSNAP_REPORT", "exit"), "none") != 0;
 }
 
@@ -95,6 +113,12 @@ static void read_options(struct hs_options *o, struct settings *s)
 			break;
 		case OPT_KEEP_LOG:
 			s->keep_log = true;
+			break;
+		case OPT_SAMPLE:
+			s->sample = o->value;
+			break;
+		case OPT_FREE_STACKS:
+			s->free_stacks = true;
 			break;
 		case HS_OPTION_OPERAND:
 			s->argv = &o->argv[o->next - 1];
@@ -118,6 +142,12 @@ static void check_settings(struct hs_options *o, struct settings *s)
 		 s->max_disk_bytes < 1 << 20)
 		hs_options_wrong(o, "'%s' is no bound for a capture; say 64MiB or 2GiB",
 				 s->max_disk);
+	else if (!hs_parse_size(s->sample, &s->sample_bytes) ||
+		 s->sample_bytes > HS_SAMPLE_MOST)
+		hs_options_wrong(o,
+				 "'%s' is no distance between samples; say 512KiB, or 0 "
+				 "to record every allocation",
+				 s->sample);
 	else if (!s->argv)
 		hs_options_wrong(o,
 				 "which program? Name it, as in 'heapsnap run ./server'");
@@ -191,6 +221,8 @@ static struct hs_error *launch(const struct settings *s, const struct plan *p,
 {
 	HS_CLEANUP(hs_freep) char *preload = preload_list(p);
 	HS_CLEANUP(hs_freep) char *dir = escape(p->dir);
+	HS_CLEANUP(hs_freep)
+	char *sample = hs_xasprintf("%llu", (unsigned long long)s->sample_bytes);
 	HS_CLEANUP(hs_freep) char *asan = NULL;
 	if (p->program.sanitizer)
 		asan = sanitizer_options(s, p);
@@ -200,6 +232,8 @@ static struct hs_error *launch(const struct settings *s, const struct plan *p,
 		{"HEAPSNAP_INTERVAL", s->interval},
 		{"HEAPSNAP_MAX_DISK", s->max_disk},
 		{"HEAPSNAP_KEEP_LOG", s->keep_log ? "1" : "0"},
+		{"HEAPSNAP_SAMPLE", sample},
+		{"HEAPSNAP_FREE_STACKS", s->free_stacks ? "1" : "0"},
 		{asan ? "ASAN_OPTIONS" : NULL, asan},
 		{NULL, NULL},
 	};

@@ -31,6 +31,13 @@ static struct {
 	uint64_t n_pages, used;
 } file;
 
+/* The open page of counters. */
+static struct {
+	struct tr_lock lock;
+	struct hs_wire_counters *rows;
+	unsigned used;
+} counters;
+
 /* The capture again, if it is still where it was. */
 static int reopen(void)
 {
@@ -98,6 +105,37 @@ struct hs_wire_chunk *tr_capture_carve(uint32_t pages)
 	return c;
 }
 
+/* A page of counters, known to readers. */
+static struct hs_wire_counters *new_counters(void)
+{
+	struct hs_wire_chunk *c = tr_capture_carve(1);
+	if (!c)
+		return NULL;
+	struct hs_wire_counters *first = (void *)c;
+	c->previous = 0;
+	c->section.tag = HS_WIRE_COUNTERS;
+	c->section.header_size = sizeof(*first);
+	c->section.length = HS_WIRE_PAGE - sizeof(*first);
+	__atomic_store_n(&c->section.magic, HS_WIRE_SECTION_MAGIC, __ATOMIC_RELEASE);
+	return first + 1;
+}
+
+struct hs_wire_counters *tr_capture_counters(void)
+{
+	static const unsigned rows = HS_WIRE_PAGE / sizeof(*counters.rows) - 1;
+	struct hs_wire_counters *ret = NULL;
+	if (!tr_lock_acquire(&counters.lock))
+		return NULL;
+	if (!counters.rows || counters.used == rows) {
+		counters.rows = new_counters();
+		counters.used = 0;
+	}
+	if (counters.rows)
+		ret = &counters.rows[counters.used++];
+	tr_lock_release(&counters.lock);
+	return ret;
+}
+
 void tr_capture_reserve(void)
 {
 	uint64_t mask = sys_signals_block(); /* nothing may jump out */
@@ -162,6 +200,7 @@ bool tr_capture_open(uint32_t flags)
 {
 	struct hs_wire_header *parent = flags & HS_WIRE_FORKED ? tr_header : NULL;
 	memset(&file, 0, sizeof(file));
+	memset(&counters, 0, sizeof(counters));
 	tr_identity_start(parent ? parent->id : NULL);
 	struct hs_wire_header *h = create_header();
 	if (!h)

@@ -30,6 +30,9 @@ TR_HIDDEN void tr_capture_leave(void);
  */
 TR_HIDDEN struct hs_wire_chunk *tr_capture_carve(uint32_t pages);
 
+/* Counters for one thread, or NULL where there is no room; nobody gives them back. */
+TR_HIDDEN struct hs_wire_counters *tr_capture_counters(void);
+
 /*
  * The process may soon be unable to open the file again: reserve as much of it as
  * a thread needs whose chunks the recorder takes away.

@@ -58,11 +58,11 @@ __attribute__((noinline, cold)) static void delete_unseen(const struct tr_cxx_re
 							  uint64_t a, uint64_t b,
 							  uint64_t c,
 							  const uint64_t *slot,
-							  unsigned op)
+							  uint64_t fp, unsigned op)
 {
 	bool outermost = tr_real_enter(slot);
 	if (outermost)
-		tr_record_end(kind_of(op), (const void *)a, slot);
+		tr_record_end(kind_of(op), (const void *)a, slot, fp);
 	if (real)
 		real->call(a, b, c);
 	else
@@ -88,22 +88,24 @@ uint64_t tr_new(uint64_t a, uint64_t b, uint64_t c, const uint64_t *slot, uint64
 	const struct tr_cxx_real *real = real_of((unsigned)op, &call);
 	if (TR_UNLIKELY(!call || real->own))
 		return new_unseen(real, a, b, c, slot, fp, (unsigned)op);
-	tr_cxx_leave_note(kind_of((unsigned)op), (unsigned)op, slot, fp);
+	/* Forms that align ask malloc for more than A. */
+	if (!tr_mode || op >= 4 || !tr_sample_would_pass(a))
+		tr_cxx_leave_note(kind_of((unsigned)op), (unsigned)op, slot, fp);
 	return call(a, b, c);
 }
 
 uint64_t tr_delete(uint64_t a, uint64_t b, uint64_t c, const uint64_t *slot, uint64_t fp,
 		   uint64_t op)
 {
-	(void)fp;
 	if (!a)
 		return 0;
 	tr_cxx_function *call;
 	const struct tr_cxx_real *real = real_of((unsigned)op, &call);
 	if (TR_UNLIKELY(!call || real->own)) {
-		delete_unseen(real, a, b, c, slot, (unsigned)op);
+		delete_unseen(real, a, b, c, slot, fp, (unsigned)op);
 		return 0;
 	}
-	tr_cxx_leave_note(kind_of((unsigned)op), (unsigned)op, slot, a);
+	if (!tr_mode || !tr_sample_knows_not((const void *)a))
+		tr_cxx_leave_note(kind_of((unsigned)op), (unsigned)op, slot, a);
 	return call(a, b, c);
 }

@@ -14,6 +14,7 @@
 #include "config.h"
 #include "src/tracker/capture.h"
 #include "src/tracker/initial.h"
+#include "src/tracker/mode.h"
 #include "src/tracker/select.h"
 #include "src/tracker/spawn.h"
 #include "src/tracker/state.h"
@@ -67,6 +68,8 @@ void tr_identity_settings(void)
 {
 	const char *dir = tr_env("HEAPSNAP_DIR"), *max = tr_env("HEAPSNAP_MAX_DISK");
 	const char *keep = tr_env("HEAPSNAP_KEEP_LOG");
+	const char *sample = tr_env("HEAPSNAP_SAMPLE");
+	const char *frees = tr_env("HEAPSNAP_FREE_STACKS");
 	char *p = settings.dir, *end = settings.dir + sizeof(settings.dir);
 	if (!dir || !*dir)
 		dir = DEFAULT_DIR;
@@ -78,6 +81,11 @@ void tr_identity_settings(void)
 	if (!max || !tr_parse_size(max, &settings.max_disk) || !settings.max_disk)
 		settings.max_disk = DEFAULT_MAX_DISK;
 	settings.keep_log = keep && *keep == '1';
+	tr_free_stacks = frees && *frees == '1';
+	if (!sample || !tr_parse_size(sample, &tr_sample_mean))
+		tr_sample_mean = 0;
+	else if (tr_sample_mean > TR_SAMPLE_MOST)
+		tr_sample_mean = TR_SAMPLE_MOST;
 	tr_select_start(tr_env("HEAPSNAP_MODULES"));
 	tr_spawn_settings();
 }
@@ -190,25 +198,25 @@ static void put_record(uint8_t **pos, const uint8_t *end, uint8_t tag, const cha
 	*pos = p + n;
 }
 
-/* Which of the parent's forks we come from. */
-static void put_forked_at(uint8_t **pos, const uint8_t *end)
+/* A record of one number, which is left out if it is 0. */
+static void put_number(uint8_t **pos, const uint8_t *end, uint8_t tag, uint64_t v)
 {
 	char bytes[10], *p = bytes;
-	uint64_t stamp = tr_fork_take_stamp();
-	if (!stamp)
+	if (!v)
 		return;
-	for (; stamp >= 128; stamp >>= 7)
-		*p++ = (char)(stamp | 128);
-	*p++ = (char)stamp;
-	put_record(pos, end, HS_WIRE_FORKED_AT, bytes, (size_t)(p - bytes));
+	for (; v >= 128; v >>= 7)
+		*p++ = (char)(v | 128);
+	*p++ = (char)v;
+	put_record(pos, end, tag, bytes, (size_t)(p - bytes));
 }
 
 static void put_records(uint8_t *p, const uint8_t *end, uint32_t flags)
 {
 	static char text[4096]; /* as in name_self */
 	put_record(&p, end, HS_WIRE_NAME, self.name, strlen(self.name));
-	if (flags & HS_WIRE_FORKED)
-		put_forked_at(&p, end);
+	if (flags & HS_WIRE_FORKED) /* which of the parent's forks we come from */
+		put_number(&p, end, HS_WIRE_FORKED_AT, tr_fork_take_stamp());
+	put_number(&p, end, HS_WIRE_SAMPLED, tr_sample_mean);
 	put_record(&p, end, HS_WIRE_VERSION_OF, PACKAGE_VERSION, strlen(PACKAGE_VERSION));
 
 	struct utsname u;
@@ -263,7 +271,8 @@ void tr_identity_fill(struct hs_wire_header *h, uint32_t flags)
 	h->start_ticks = start_ticks();
 	memcpy(h->parent_id, self.parent_id, sizeof(h->parent_id));
 	h->flags = flags | (settings.keep_log ? HS_WIRE_KEEP_LOG : 0) |
-		   (outrun ? HS_WIRE_OUTRUN : 0);
+		   (outrun ? HS_WIRE_OUTRUN : 0) |
+		   (tr_free_stacks ? HS_WIRE_FREES_BY : 0);
 	h->state = HS_WIRE_LIVE;
 	put_records((uint8_t *)h + sizeof(*h), (uint8_t *)h + HS_WIRE_PAGE, flags);
 	h->start_ns = sys_realtime_ns();

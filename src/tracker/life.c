@@ -13,6 +13,7 @@
 #include "src/tracker/cxx.h"
 #include "src/tracker/fork.h"
 #include "src/tracker/identity.h"
+#include "src/tracker/mode.h"
 #include "src/tracker/modules.h"
 #include "src/tracker/real.h"
 #include "src/tracker/select.h"
@@ -38,6 +39,7 @@ static bool open_capture(uint32_t flags)
 	 * Without MADV_WIPEONFORK a child would write into its parent's chunks:
 	 * better no recording at all (Linux before 4.14).
 	 */
+	tr_mode_start();
 	if (!tr_streams_start(&wiped) || !wiped || !tr_capture_open(flags))
 		return false;
 	tr_spawn_recorder(tr_identity_dir()); /* it finds the capture there */
@@ -53,6 +55,7 @@ static bool begin(uint32_t flags)
 		state = open_capture(flags) ? TR_ON : TR_DEAD;
 	if (state != TR_ON && (flags & HS_WIRE_FORKED))
 		tr_capture_leave();
+	tr_mode_set(state == TR_ON);
 	__atomic_store_n(&tr_state, state, __ATOMIC_RELEASE);
 	return state == TR_ON;
 }

@@ -36,16 +36,6 @@ HOOK void *tr_memalign(size_t align, size_t size, const uint64_t *slot, uint64_t
 HOOK void *tr_valloc(size_t size, const uint64_t *slot, uint64_t fp);
 HOOK void *tr_pvalloc(size_t size, const uint64_t *slot, uint64_t fp);
 
-/* A realloc failed: what it released lives on.  The event's address means nothing. */
-static void record_retain(const uint64_t *slot)
-{
-	struct tr_stream *s = tr_enter((uintptr_t)slot);
-	if (!s)
-		return;
-	tr_emit_address(s, HS_WIRE_RETAIN, s->last_addr);
-	tr_leave(s);
-}
-
 /* Call the real function; what it returns was obtained by the program unless nested. */
 #define OBTAIN(kind, size, real_call)                                 \
 	do {                                                          \
@@ -101,12 +91,11 @@ int tr_posix_memalign(void **ret, size_t align, size_t size, const uint64_t *slo
 
 void tr_free(void *p, const uint64_t *slot, uint64_t fp)
 {
-	(void)fp;
 	if (!p || tr_is_bootstrap(p))
 		return;
 	bool outermost = tr_real_enter(slot);
 	if (TR_LIKELY(outermost))
-		tr_record_end(HS_WIRE_FREE, p, slot);
+		tr_record_end(HS_WIRE_FREE, p, slot, fp);
 	tr_real.free(p);
 	tr_real_leave(outermost);
 }
@@ -125,7 +114,7 @@ static void *realloc_to_zero(void *old, const uint64_t *slot, uint64_t fp)
 {
 	bool outermost = tr_real_enter(slot);
 	if (outermost)
-		tr_record_end(HS_WIRE_FREE, old, slot);
+		tr_record_end(HS_WIRE_FREE, old, slot, fp);
 	void *p = tr_real.realloc(old, 0);
 	tr_real_leave(outermost);
 	if (p && outermost)
@@ -141,16 +130,18 @@ void *tr_realloc(void *old, size_t size, const uint64_t *slot, uint64_t fp)
 		OBTAIN(HS_WIRE_REALLOC, size, tr_real.realloc(NULL, size));
 	if (!size)
 		return realloc_to_zero(old, slot, fp);
-	bool outermost = tr_real_enter(slot);
+	bool outermost = tr_real_enter(slot), told = false;
 	/* Another thread may obtain the old block before realloc returns. */
 	if (outermost)
-		tr_record_end(HS_WIRE_RELEASE, old, slot);
+		told = tr_record_end(HS_WIRE_RELEASE, old, slot, fp);
 	void *p = tr_real.realloc(old, size);
 	tr_real_leave(outermost);
-	if (outermost && p)
-		tr_record_block(HS_WIRE_REALLOC, p, size, slot, fp);
-	else if (outermost)
-		record_retain(slot);
+	if (!outermost)
+		return p;
+	if (!p)
+		tr_record_retain(old, told, slot);
+	else if (!tr_record_block(HS_WIRE_REALLOC, p, size, slot, fp) && told)
+		tr_record_gone(slot, fp);
 	return p;
 }
 

@@ -8,6 +8,7 @@
 
 #include "src/tracker/emit.h"
 #include "src/tracker/life.h"
+#include "src/tracker/mode.h"
 #include "src/tracker/recall.h"
 #include "src/tracker/state.h"
 
@@ -91,6 +92,14 @@ static struct tr_stream *reusable(void)
 	return NULL;
 }
 
+/* No two streams, processes or runs have the same. */
+static uint64_t seed(uint32_t id)
+{
+	uint64_t random;
+	memcpy(&random, tr_header->id, sizeof(random));
+	return random ^ (uint64_t)id << 32 ^ tr_stamp();
+}
+
 static void begin(struct tr_stream *s, uint32_t id, unsigned level)
 {
 	struct tr_stream *nested = s->nested;
@@ -109,6 +118,8 @@ static void begin(struct tr_stream *s, uint32_t id, unsigned level)
 		__atomic_fetch_add(&tr_header->tick, 1, __ATOMIC_SEQ_CST);
 	}
 	s->tick = id > 1 ? TR_ALWAYS_STAMP : tr_header->tick;
+	if (tr_mode & TR_MODE_SAMPLED && !level)
+		tr_sample_begin(s, seed(id));
 	s->alive = true;
 }
 

@@ -49,6 +49,11 @@ struct tr_stream {
 	struct tr_trail *trail; /* the last stack; NULL until the thread is busy */
 	struct tr_memo *memo;   /* other stacks; NULL until it is busier still */
 
+	/* Of the thread's first stream, where blocks are sampled; see mode.h. */
+	int64_t left; /* bytes to allocate before the next sample; below 0: it is here */
+	struct hs_wire_counters *counters;
+	uint64_t dice;
+
 	uint32_t n_walks; /* stacks that neither knew; see recall.h */
 	uint32_t n_given; /* trails so far */
 
