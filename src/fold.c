@@ -228,7 +228,8 @@ static inline void erase(struct hs_fold *f, struct slot *hole)
 
 void hs_fold_prefetch(const struct hs_fold *f, uint64_t addr)
 {
-	__builtin_prefetch(&f->slots[home(f, addr)], 1);
+	if (f->mask >= ROOMY_SLOTS)
+		__builtin_prefetch(&f->slots[home(f, addr)], 1);
 }
 
 static inline struct thread *thread_at(struct hs_fold *f, uint32_t thread)

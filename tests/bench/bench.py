@@ -169,7 +169,7 @@ def heaptrack_without_window(work):
         return [installed, "--record-only"]
     folder = os.path.dirname(os.path.realpath(installed))
     text = re.sub(r"(?m)^EXE_PATH=.*$", "EXE_PATH=" + folder, text)
-    path = work + "/heaptrack"
+    path = work + "/heaptrack-without-window"
     with open(path, "w", encoding="utf-8") as f:
         f.write(text.replace('/heaptrack_gui"', '/no_gui"'))
     os.chmod(path, 0o755)
