@@ -159,6 +159,8 @@ static void leaks_run(const struct hs_target *target, struct hs_findings *out)
 	for (uint32_t i = 0; i < p->n_sites; i++) {
 		if (!p->sites[i].live_blocks && !p->sites[i].live_bytes)
 			continue;
+		if (target->suppressed && target->suppressed[i])
+			continue;
 		struct hs_culprit culprit =
 			hs_findings_culprit(out, p, p->sites[i].stack);
 		add_site(&g, i, &p->sites[i], &culprit);

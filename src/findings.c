@@ -226,7 +226,7 @@ struct hs_culprit hs_findings_culprit(struct hs_findings *findings,
 	return ret;
 }
 
-static void put_id(uint64_t key, char ret[HS_ID_SIZE])
+void hs_finding_id(uint64_t key, char ret[HS_ID_SIZE])
 {
 	/* Without 0, 1, l and o, which are read wrong from a screen. */
 	static const char digits[] = "23456789abcdefghijkmnpqrstuvwxyz";
@@ -248,7 +248,7 @@ struct hs_finding *hs_findings_add(struct hs_findings *findings,
 	f->stack = stack;
 	f->culprit = culprit.index;
 	f->n_stacks = 1;
-	put_id(culprit.key, f->id);
+	hs_finding_id(culprit.key, f->id);
 	return f;
 }
 

@@ -107,6 +107,9 @@ struct hs_culprit {
 struct hs_culprit hs_findings_culprit(struct hs_findings *findings,
 				      const struct hs_profile *profile, hs_stack stack);
 
+/* The id of findings whose culprit has KEY. */
+void hs_finding_id(uint64_t key, char ret[HS_ID_SIZE]);
+
 /*
  * The stack of a finding as frames, innermost first, inlined calls expanded.
  * Fills at most ROOM ids; returns how many there are.

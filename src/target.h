@@ -16,6 +16,7 @@ struct hs_target {
 	const struct hs_profile *profile; /* or NULL */
 	const struct hs_image *image;     /* of a core or a live process, or NULL */
 	uint32_t has;                     /* the profile's bits */
+	const uint8_t *suppressed; /* by site: its leaks are hidden; NULL: none is */
 };
 
 #endif /* HS_TARGET_H */
