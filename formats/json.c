@@ -15,6 +15,7 @@
 #include "src/names.h"
 #include "src/out.h"
 #include "src/report.h"
+#include "src/suppress.h"
 #include "src/weight.h"
 
 /* More than these of one process are counted, not listed. */
@@ -475,6 +476,31 @@ static void put_leaks(struct json *j, const struct hs_report *report)
 	free(rests);
 }
 
+/* Absent where there are no rules. */
+static void put_suppressions(struct json *j, const struct hs_report *report)
+{
+	size_t n;
+	if (!report->suppressions)
+		return;
+	const struct hs_suppression *rule = hs_suppressions_get(report->suppressions, &n);
+	begin_lines(j, "suppressions");
+	for (; n--; rule++) {
+		put_line(j);
+		begin(j, NULL, '{');
+		put_text(j, "kind", rule->kind == HS_SUPPRESS_ID ? "leak-id" : "leak");
+		put_text(j, "pattern", rule->pattern);
+		put_text(j, "origin", rule->origin);
+		put_number(j, "line", rule->line);
+		put_number(j, "bytes", rule->bytes);
+		put_number(j, "blocks", rule->blocks);
+		if (rule->max_bytes != UINT64_MAX)
+			put_number(j, "max_bytes", rule->max_bytes);
+		put_bool(j, "exceeded", rule->exceeded);
+		end(j, '}');
+	}
+	end_lines(j);
+}
+
 /* The first target that died: with several cores, each thread says whose it is. */
 static void put_crash(struct json *j, const struct hs_report *report)
 {
@@ -542,6 +568,7 @@ static void json_write(const struct hs_report *report, struct hs_out *out)
 		put_process(&j, report->targets[i].profile);
 	end_lines(&j);
 	put_leaks(&j, report);
+	put_suppressions(&j, report);
 	begin_lines(&j, "hotspots");
 	size_t n;
 	const struct hs_finding *f = hs_findings_get(report->findings, &n);

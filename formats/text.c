@@ -366,6 +366,7 @@ static void text_write(const struct hs_report *report, struct hs_out *out)
 	} else {
 		put_many(&t);
 	}
+	hs_text_suppressed(&t);
 	if (!report->details)
 		hs_puts(out, "\nleft out: arguments, directories, library frames "
 			     "(--details)\n");

@@ -67,6 +67,9 @@ void hs_text_frame(const struct hs_text *t, char mark, size_t number,
 void hs_text_crash(const struct hs_text *t);
 void hs_text_threads(const struct hs_text *t);
 
+/* What the rules of T->report hide, if there are any. */
+void hs_text_suppressed(const struct hs_text *t);
+
 /* The culprit and who called it, on what is left of a line. */
 void hs_text_culprit(const struct hs_text *t, const struct hs_finding *finding);
 

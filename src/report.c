@@ -41,6 +41,15 @@ void hs_signal_name(int number, char ret[HS_SIGNAL_SIZE])
 		snprintf(ret, HS_SIGNAL_SIZE, "signal %d", number);
 }
 
+const char *hs_source_path(const struct hs_report *report, const char *path)
+{
+	const char *root = report->source_root;
+	size_t n = root ? strlen(root) : 0;
+	if (!n || strncmp(path, root, n) != 0 || path[n] != '/' || !path[n + 1])
+		return path;
+	return path + n + 1;
+}
+
 const char *hs_end_name(enum hs_end end)
 {
 	static const char *const names[] = {

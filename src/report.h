@@ -10,12 +10,21 @@
 #include "src/findings.h"
 #include "src/target.h"
 
+struct hs_gate;
 struct hs_out;
+struct hs_suppressions;
 
 struct hs_report {
 	const struct hs_target *targets;
 	size_t n_targets;
 	const struct hs_findings *findings;
+
+	const struct hs_suppressions *suppressions; /* that were applied, or NULL */
+	const struct hs_gate *gate;                 /* limits of a build, or NULL */
+
+	/* Sources below it are told relative to it where code reviews want that; or NULL.
+	 */
+	const char *source_root;
 
 	const char *title; /* "myserver.4242", or the folder's name */
 	unsigned top;      /* leaks and hotspots to list in text; 0: default */
@@ -33,6 +42,9 @@ struct hs_naming hs_count_named(const struct hs_profile *profile);
 /* "SIGSEGV", "SIGRTMIN+3"; "signal 99" for what is none. */
 #define HS_SIGNAL_SIZE 24
 void hs_signal_name(int number, char ret[HS_SIGNAL_SIZE]);
+
+/* PATH without REPORT's source root, if it lies below that. */
+const char *hs_source_path(const struct hs_report *report, const char *path);
 
 /* Word of interface.md: "exit", "signal" ... */
 const char *hs_end_name(enum hs_end end);

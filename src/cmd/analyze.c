@@ -6,8 +6,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "formats/format.h"
 #include "src/array.h"
 #include "src/cmd/command.h"
+#include "src/cmd/limits.h"
 #include "src/cmd/options.h"
 #include "src/cmd/pipeline.h"
 #include "src/cmd/progress.h"
@@ -20,6 +22,7 @@ enum {
 	OPT_HTML,
 	OPT_JSON,
 	OPT_TEXT,
+	OPT_WRITE,
 	OPT_TOP,
 	OPT_DETAILS,
 	OPT_COLOR,
@@ -29,6 +32,12 @@ enum {
 	OPT_QUIET,
 };
 
+/* An output that was asked for by itself. */
+struct single {
+	const char *format;
+	const char *path; /* "-" is stdout */
+};
+
 static const struct hs_option options[] = {
 	{OPT_OUTPUT, "output", 'o', "DIR", "write report.html and summary.txt into DIR",
 	 NULL},
@@ -36,6 +45,8 @@ static const struct hs_option options[] = {
 	 NULL},
 	{OPT_JSON, "json", 0, "FILE", "write it for programs; - is stdout", NULL},
 	{OPT_TEXT, "text", 0, "FILE", "write the summary", NULL},
+	{OPT_WRITE, "write", 0, "FORMAT=FILE", "write sarif, junit, github, lsan ...",
+	 NULL},
 	{OPT_TOP, "top", 0, "N", "list N places in the summary", NULL},
 	{OPT_DETAILS, "details", 0, NULL,
 	 "whole stacks, paths and arguments in the summary", NULL},
@@ -45,6 +56,7 @@ static const struct hs_option options[] = {
 	{OPT_SYSROOT, "sysroot", 0, "DIR",
 	 "where the files of the system lie; repeatable", NULL},
 	{OPT_DEBUG_DIR, "debug-dir", 0, "DIR", "where debug files lie; repeatable", NULL},
+	HS_LIMIT_OPTIONS,
 	{OPT_QUIET, "quiet", 'q', NULL, "no summary, no progress, no warnings", NULL},
 	{0},
 };
@@ -58,18 +70,37 @@ struct strings {
 struct request {
 	struct strings paths;
 	struct hs_symbolfiles files;
-	const char *dir;                /* -o */
-	const char *html, *json, *text; /* single outputs */
+	struct hs_limits limits;
+	const char *dir; /* -o */
+	HS_ARRAY(struct single) singles;
 	enum hs_color_choice color;
 	unsigned top;
 	bool details, quiet;
 };
 
-static void set_single(struct hs_options *o, const char **target, const char *name)
+static void add_single(struct hs_options *o, struct request *r, const char *format,
+		       const char *path)
 {
-	if (*target)
-		hs_options_wrong(o, "--%s was given twice", name);
-	*target = o->value;
+	for (size_t i = 0; i < r->singles.n; i++)
+		if (!strcmp(r->singles.at[i].format, format))
+			hs_options_wrong(o, "the output %s was asked for twice", format);
+	hs_array_push(&r->singles, ((struct single){format, path}));
+}
+
+/* --write FORMAT=FILE */
+static void add_written(struct hs_options *o, struct request *r)
+{
+	const char *equals = strchr(o->value, '=');
+	size_t n = equals ? (size_t)(equals - o->value) : 0;
+	for (const struct hs_format *const *f = hs_formats; *f; f++)
+		if ((*f)->write && n && equals[1] && strlen((*f)->name) == n &&
+		    !memcmp((*f)->name, o->value, n)) {
+			add_single(o, r, (*f)->name, equals + 1);
+			return;
+		}
+	hs_options_wrong(o,
+			 "--write wants FORMAT=FILE, as in sarif=leaks.sarif, not '%s'",
+			 o->value);
 }
 
 static void set_top(struct hs_options *o, struct request *r)
@@ -86,21 +117,28 @@ static void set_top(struct hs_options *o, struct request *r)
 
 static void read_option(struct hs_options *o, int id, struct request *r)
 {
+	if (hs_limits_read(&r->limits, o, id))
+		return;
 	switch (id) {
 	case HS_OPTION_OPERAND:
 		hs_array_push(&r->paths, o->value);
 		break;
 	case OPT_OUTPUT:
-		set_single(o, &r->dir, "output");
+		if (r->dir)
+			hs_options_wrong(o, "--output was given twice");
+		r->dir = o->value;
 		break;
 	case OPT_HTML:
-		set_single(o, &r->html, "html");
+		add_single(o, r, "html", o->value);
 		break;
 	case OPT_JSON:
-		set_single(o, &r->json, "json");
+		add_single(o, r, "json", o->value);
 		break;
 	case OPT_TEXT:
-		set_single(o, &r->text, "text");
+		add_single(o, r, "text", o->value);
+		break;
+	case OPT_WRITE:
+		add_written(o, r);
 		break;
 	case OPT_TOP:
 		set_top(o, r);
@@ -137,13 +175,16 @@ static bool is_stdout(const char *path)
 
 static void check_request(struct hs_options *o, const struct request *r)
 {
+	unsigned to_stdout = 0;
+	for (size_t i = 0; i < r->singles.n; i++)
+		to_stdout += is_stdout(r->singles.at[i].path);
 	if (o->stop)
 		return;
 	if (!r->paths.n)
 		hs_options_wrong(o, "which captures? Name a directory or files");
-	else if (is_stdout(r->html) + is_stdout(r->json) + is_stdout(r->text) > 1)
+	else if (to_stdout > 1)
 		hs_options_wrong(o, "only one output can go to stdout");
-	else if (r->dir && (r->html || r->json || r->text))
+	else if (r->dir && r->singles.n)
 		hs_options_wrong(
 			o, "--output writes all reports; give either that or single "
 			   "outputs");
@@ -191,12 +232,14 @@ static int write_files(const struct hs_pipeline *p, const struct request *r)
 /* All outputs are tried; the worst status counts. */
 static int write_outputs(const struct hs_pipeline *p, const struct request *r)
 {
-	if (r->html || r->json || r->text) {
-		int html = write_single(p, r, "html", r->html);
-		int json = write_single(p, r, "json", r->json);
-		int text = write_single(p, r, "text", r->text);
-		return HS_MAX(html, HS_MAX(json, text));
+	int worst = HS_OK;
+	for (size_t i = 0; i < r->singles.n; i++) {
+		const struct single *single = &r->singles.at[i];
+		int status = write_single(p, r, single->format, single->path);
+		worst = HS_MAX(worst, status);
 	}
+	if (r->singles.n)
+		return worst;
 	int shown = r->quiet ? HS_OK : write_single(p, r, "text", "-");
 	int written = write_files(p, r);
 	return HS_MAX(shown, written);
@@ -209,6 +252,9 @@ static int analyze(struct request *r)
 		.exes = r->files.exes.at,
 		.sysroots = r->files.sysroots.at,
 		.debug_dirs = r->files.debug_dirs.at,
+		.suppressions = r->limits.suppressions,
+		.no_embedded = r->limits.no_embedded,
+		.gate = &r->limits.gate,
 		.top = r->top,
 		.details = r->details,
 	};
@@ -219,6 +265,8 @@ static int analyze(struct request *r)
 	if (err)
 		return hs_fail(err);
 	int status = write_outputs(p, r);
+	if (status == HS_OK)
+		status = hs_limits_judge(&r->limits, hs_pipeline_report(p)->findings);
 	hs_pipeline_free(p);
 	return status;
 }
@@ -236,6 +284,8 @@ static int analyze_run(const struct hs_command *self, int argc, char **argv)
 	int status = o.stop ? o.status : analyze(&r);
 	hs_array_free(&r.paths);
 	hs_symbolfiles_deinit(&r.files);
+	hs_array_free(&r.singles);
+	hs_limits_deinit(&r.limits);
 	return status;
 }
 

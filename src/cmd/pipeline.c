@@ -4,6 +4,7 @@
 #include "src/cmd/pipeline.h"
 
 #include <string.h>
+#include <unistd.h>
 
 #include "analyzers/analyzer.h"
 #include "formats/format.h"
@@ -12,6 +13,7 @@
 #include "src/cmd/inputs.h"
 #include "src/cmd/output.h"
 #include "src/cmd/progress.h"
+#include "src/embedded.h"
 #include "src/hash.h"
 #include "src/inherit.h"
 #include "src/log.h"
@@ -24,9 +26,10 @@ struct hs_pipeline {
 	struct hs_symbol_options symbols;
 	struct hs_inputs inputs;
 	HS_ARRAY(struct hs_target) targets;
+	struct hs_suppressions *own; /* where the user gave none */
 	struct hs_findings *findings;
 	struct hs_report report;
-	char *title;
+	char *title, *cwd;
 };
 
 static void warn_of_loss(const struct hs_input *input)
@@ -81,6 +84,50 @@ static void name_frames(struct hs_pipeline *p)
 		hs_merge_python(input->profile);
 	}
 	hs_symbol_cache_free(HS_TAKE(p->symbols.cache));
+}
+
+/* What the programs themselves want to have hidden; one file is asked once. */
+static void add_embedded(struct hs_pipeline *p, struct hs_suppressions *s)
+{
+	HS_ARRAY(const char *) asked = {0};
+	for (size_t i = 0; i < p->inputs.list.n; i++) {
+		const struct hs_input *input = &p->inputs.list.at[i];
+		const char *exe = hs_string(input->profile, input->profile->process.exe);
+		char *text;
+		size_t k = 0;
+		while (k < asked.n && strcmp(asked.at[k], exe) != 0)
+			k++;
+		if (k < asked.n)
+			continue;
+		hs_array_push(&asked, exe);
+		struct hs_error *err = hs_embedded_suppressions(
+			input->profile, input->symbols ? input->symbols : &p->symbols,
+			&text);
+		if (!err && text)
+			err = hs_suppressions_parse(s, hs_base_name(exe), text,
+						    strlen(text));
+		if (err)
+			hs_log_warning("%s", hs_error_message(err));
+		hs_error_free(err);
+		free(text);
+	}
+	hs_array_free(&asked);
+}
+
+static void suppress(struct hs_pipeline *p)
+{
+	struct hs_suppressions *s = p->options.suppressions;
+	size_t n;
+	if (!s)
+		s = p->own = hs_suppressions_new();
+	if (!p->options.no_embedded)
+		add_embedded(p, s);
+	if (hs_suppressions_get(s, &n), !n)
+		return;
+	struct hs_findings *ids = hs_findings_new();
+	hs_suppressions_apply(s, ids, p->targets.at, p->targets.n);
+	hs_findings_free(ids);
+	p->report.suppressions = s;
 }
 
 static struct hs_findings *analyze(const struct hs_target *targets, size_t n)
@@ -140,12 +187,17 @@ struct hs_error *hs_pipeline_open(const char *const *paths,
 						  .has = profile->has}));
 	}
 	hs_progress_task("analyzing");
+	suppress(p);
 	p->findings = analyze(p->targets.at, p->targets.n);
 	p->title = title_of(p, paths);
+	p->cwd = getcwd(NULL, 0);
 	p->report = (struct hs_report){
 		.targets = p->targets.at,
 		.n_targets = p->targets.n,
 		.findings = p->findings,
+		.suppressions = p->report.suppressions,
+		.gate = options->gate,
+		.source_root = p->cwd,
 		.title = p->title,
 		.top = options->top,
 		.details = options->details,
@@ -160,10 +212,12 @@ void hs_pipeline_free(struct hs_pipeline *p)
 	if (!p)
 		return;
 	hs_findings_free(p->findings); /* points into the profiles */
+	hs_suppressions_free(p->own);
 	hs_inputs_deinit(&p->inputs);
 	hs_symbol_cache_free(p->symbols.cache);
 	hs_array_free(&p->targets);
 	free(p->title);
+	free(p->cwd);
 	free(p);
 }
 

@@ -12,10 +12,16 @@
 
 #include "src/base.h"
 #include "src/report.h"
+#include "src/suppress.h"
 
 struct hs_pipeline_options {
 	/* Where symbols come from: NULL-terminated lists, or NULL. */
 	const char *const *exes, *const *sysroots, *const *debug_dirs;
+
+	/* Of the user, or NULL; those that programs have in themselves join them. */
+	struct hs_suppressions *suppressions;
+	bool no_embedded;           /* ... unless */
+	const struct hs_gate *gate; /* or NULL */
 
 	unsigned top; /* see struct hs_report */
 	bool details;

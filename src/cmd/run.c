@@ -13,6 +13,7 @@
 
 #include "src/cmd/command.h"
 #include "src/cmd/launch.h"
+#include "src/cmd/limits.h"
 #include "src/cmd/options.h"
 #include "src/cmd/pipeline.h"
 #include "src/cmd/place.h"
@@ -66,6 +67,7 @@ static const struct hs_option options[] = {
 	{.id = OPT_FREE_STACKS,
 	 .name = "free-stacks",
 	 .summary = "record who frees, too"},
+	HS_LIMIT_OPTIONS,
 	{0},
 };
 
@@ -73,6 +75,7 @@ struct settings {
 	const char *dir; /* -o, or NULL: that of the environment */
 	const char *interval, *max_disk, *sample;
 	bool quiet, keep_log, free_stacks, report;
+	struct hs_limits limits;
 	char **argv; /* the program's */
 	uint64_t interval_ns, max_disk_bytes, sample_bytes;
 };
@@ -98,6 +101,8 @@ static void read_environment(struct settings *s)
 static void read_options(struct hs_options *o, struct settings *s)
 {
 	for (int id; (id = hs_options_next(o)) != HS_OPTION_END;) {
+		if (hs_limits_read(&s->limits, o, id))
+			continue;
 		switch (id) {
 		case OPT_OUTPUT:
 			s->dir = o->value;
@@ -279,17 +284,11 @@ static bool has_only(const char *path, size_t n)
 	return found == n;
 }
 
-static struct hs_error *report(const struct settings *s, const struct plan *p,
-			       const struct hs_recording *r)
+static struct hs_error *write_reports(const struct settings *s, const struct plan *p,
+				      const struct hs_recording *r,
+				      const struct hs_pipeline *all)
 {
-	const char **paths = hs_xcalloc(r->names.n + 1, sizeof(*paths));
-	for (size_t i = 0; i < r->names.n; i++)
-		paths[i] = hs_xasprintf("%s/%s", p->dir, r->names.at[i]);
-	const struct hs_pipeline_options pipeline = {0};
-	struct hs_pipeline *all = NULL;
-	struct hs_error *err = hs_pipeline_open(paths, &pipeline, &all);
-	if (!err)
-		err = hs_pipeline_write_each(all);
+	struct hs_error *err = hs_pipeline_write_each(all);
 	/* The report on a directory is on all of it, or it would mislead. */
 	if (!err && has_only(p->dir, r->names.n))
 		err = hs_pipeline_write_dir(all, p->dir);
@@ -299,6 +298,28 @@ static struct hs_error *report(const struct settings *s, const struct plan *p,
 		hs_progress_clear();
 		(void)!write(STDERR_FILENO, text, strlen(text));
 	}
+	return err;
+}
+
+/* *VERDICT_RET: HS_LIMIT where a limit was passed. */
+static struct hs_error *report(const struct settings *s, const struct plan *p,
+			       const struct hs_recording *r, int *verdict_ret)
+{
+	const char **paths = hs_xcalloc(r->names.n + 1, sizeof(*paths));
+	for (size_t i = 0; i < r->names.n; i++)
+		paths[i] = hs_xasprintf("%s/%s", p->dir, r->names.at[i]);
+	const struct hs_pipeline_options pipeline = {
+		.suppressions = s->limits.suppressions,
+		.no_embedded = s->limits.no_embedded,
+		.gate = &s->limits.gate,
+	};
+	struct hs_pipeline *all = NULL;
+	struct hs_error *err = hs_pipeline_open(paths, &pipeline, &all);
+	if (!err && s->report)
+		err = write_reports(s, p, r, all);
+	if (all)
+		*verdict_ret =
+			hs_limits_judge(&s->limits, hs_pipeline_report(all)->findings);
 	hs_pipeline_free(all);
 	for (size_t i = 0; i < r->names.n; i++)
 		free((void *)(uintptr_t)paths[i]);
@@ -328,16 +349,22 @@ static void tell_troubles(const struct settings *s, const struct plan *p,
 			    r->living > 1 ? "" : "es", r->living > 1 ? "" : "s", p->dir);
 }
 
-/* Say what went wrong, and write the reports. */
+static bool has_limits(const struct settings *s)
+{
+	return s->limits.gate.limits_leaks || s->limits.gate.limits_growth;
+}
+
+/* Say what went wrong, write the reports, and judge. */
 static struct hs_error *conclude(const struct settings *s, const struct plan *p,
-				 const struct hs_recording *r)
+				 const struct hs_recording *r, int *verdict_ret)
 {
 	if (access(p->dir, F_OK) != 0)
 		return hs_error("'%s' was removed while the program ran: what was "
 				"recorded is lost; record again",
 				p->dir);
 	tell_troubles(s, p, r);
-	return s->report && r->names.n ? report(s, p, r) : NULL;
+	bool wanted = s->report || has_limits(s);
+	return wanted && r->names.n ? report(s, p, r, verdict_ret) : NULL;
 }
 
 static int run_program(const struct settings *s, const struct plan *p)
@@ -358,12 +385,14 @@ static int run_program(const struct settings *s, const struct plan *p)
 	int status = end_of(&l, &r);
 	hs_progress_enable(!s->quiet);
 	hs_recording_finish(&r);
-	err = conclude(s, p, &r);
+	/* What could not be judged has not passed. */
+	int verdict = has_limits(s) ? HS_FAILED : HS_OK;
+	err = conclude(s, p, &r, &verdict);
 	hs_recording_deinit(&r);
 	if (err)
 		hs_log_warning("%s", hs_error_message(err));
 	hs_error_free(err);
-	return status;
+	return verdict == HS_OK ? status : verdict;
 failed:
 	hs_log_error("%s", hs_error_message(err));
 	hs_error_free(err);
@@ -378,16 +407,15 @@ static int run(const struct hs_command *self, int argc, char **argv)
 	read_environment(&s);
 	read_options(&o, &s);
 	check_settings(&o, &s);
-	if (o.stop)
-		return o.status;
-	struct hs_error *err = make_plan(&s, &p);
-	int status = HS_FAILED;
+	struct hs_error *err = o.stop ? NULL : make_plan(&s, &p);
+	int status = o.stop ? o.status : HS_FAILED;
 	if (err)
 		hs_log_error("%s", hs_error_message(err));
-	else
+	else if (!o.stop)
 		status = run_program(&s, &p);
 	hs_error_free(err);
 	deinit_plan(&p);
+	hs_limits_deinit(&s.limits);
 	return status;
 }
 
