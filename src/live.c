@@ -28,6 +28,17 @@
 #define MAX_BATCH  256u                /* pieces of one call */
 #define MAX_COPIED ((uint64_t)1 << 20) /* of one stack; what is deeper is read later */
 
+#if defined(__x86_64__)
+#define KNOWN_MACHINE true
+#define OUR_MACHINE   HS_MACHINE_X86_64
+#elif defined(__aarch64__)
+#define KNOWN_MACHINE true
+#define OUR_MACHINE   HS_MACHINE_AARCH64
+#else
+#define KNOWN_MACHINE false
+#define OUR_MACHINE   HS_MACHINE_X86_64
+#endif
+
 /* Bytes of a stack as they were when the threads stood still. */
 struct copy {
 	uint64_t start, end;
@@ -220,6 +231,19 @@ static const char *read_comm(struct hs_image *image, pid_t tid)
 /* -- Threads
  * ------------------------------------------------------------------------------- */
 
+/* What the kernel has in sets of their own: TPIDR_EL0, and which bits sign pointers. */
+static void read_aarch64_words(struct hs_image *image, struct hs_image_thread *t)
+{
+	pid_t tid = (pid_t)t->tid;
+	uint64_t words[2] = {0};
+	struct iovec v = {words, sizeof(words)};
+	if (ptrace(PTRACE_GETREGSET, tid, (void *)(uintptr_t)NT_ARM_TLS, &v) == 0)
+		t->tls = words[0];
+	v = (struct iovec){words, sizeof(words)};
+	if (ptrace(PTRACE_GETREGSET, tid, (void *)(uintptr_t)NT_ARM_PAC_MASK, &v) == 0)
+		image->pac_mask = words[1];
+}
+
 /* False for a thread that ended, or that runs 32-bit code. */
 static bool read_registers(struct hs_image *image, pid_t tid)
 {
@@ -231,6 +255,8 @@ static bool read_registers(struct hs_image *image, pid_t tid)
 	struct hs_cursor c = hs_cursor(bytes, v.iov_len, "registers");
 	if (!hs_corenotes_registers(&c, &t, image->machine))
 		return false;
+	if (image->machine == HS_MACHINE_AARCH64)
+		read_aarch64_words(image, &t);
 	hs_array_push(&image->threads, t);
 	return true;
 }
@@ -321,8 +347,12 @@ static struct hs_error *fill(struct hs_image *image, pid_t pid)
 
 struct hs_error *hs_live_open(pid_t pid, struct hs_image **ret)
 {
+	if (!KNOWN_MACHINE)
+		return hs_error("cannot read living processes here: heapsnap knows the "
+				"registers of x86-64 and AArch64 only; make a core and "
+				"look at that");
 	struct hs_image *image = hs_image_new();
-	image->machine = HS_MACHINE_X86_64; /* configure knows no other */
+	image->machine = OUR_MACHINE;
 	image->pid = (uint32_t)pid;
 	image->live = true;
 	image->name = read_comm(image, pid);

@@ -7,7 +7,12 @@ set -u
 
 # A header of a test may define a function for some of those that include it.
 warnings="-Wall -Wextra -Werror -Wundef -Wstrict-prototypes -Wno-unused-function"
-headers=$(cd "$top_srcdir" && find src formats analyzers tests -name '*.h' | LC_ALL=C sort)
+# One that is for another processor is in the instructions of that one.
+headers=$(cd "$top_srcdir" && find src formats analyzers tests -name '*.h' |
+	grep -v -e /arch-aarch64 -e /arch-x86_64 | LC_ALL=C sort)
+machine=src/tracker/arch-$(uname -m).h
+[ ! -e "$top_srcdir/$machine" ] || headers="$headers
+$machine"
 
 # alone COMPILER HEADER
 alone()

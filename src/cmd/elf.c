@@ -12,8 +12,10 @@
 
 #ifdef __x86_64__
 #define OUR_MACHINE EM_X86_64
+#elif defined(__aarch64__)
+#define OUR_MACHINE EM_AARCH64
 #else
-#error "which machine's programs can be recorded?"
+#define OUR_MACHINE EM_NONE /* there is no tracker for any */
 #endif
 
 /* The mapped file; every access goes through at(). */

@@ -75,6 +75,10 @@ static struct hs_error *check_tracker(const char *path)
 struct hs_error *hs_place_find(struct hs_place *ret)
 {
 	char folder[PATH_MAX];
+	if (!HS_HAVE_TRACKER)
+		return hs_error("this heapsnap cannot record, only analyze: it was built "
+				"without its tracker, which knows Linux with glibc on "
+				"x86_64 and aarch64; record on such a machine");
 	struct hs_error *err = own_folder(folder);
 	if (err)
 		return err;

@@ -174,9 +174,9 @@ static void deinit_plan(struct plan *p)
 
 static struct hs_error *make_plan(const struct settings *s, struct plan *p)
 {
-	struct hs_error *err = hs_program_find(s->argv[0], &p->program);
+	struct hs_error *err = hs_place_find(&p->place);
 	if (!err)
-		err = hs_place_find(&p->place);
+		err = hs_program_find(s->argv[0], &p->program);
 	if (err)
 		return err;
 	HS_CLEANUP(hs_freep)

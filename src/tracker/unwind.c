@@ -59,7 +59,8 @@ static __attribute__((__noinline__)) size_t walk_fully(const uint64_t *slot,
 	while (tr_may_be_code(m.reg[TR_PC]) && n < room) {
 		pcs[n++] = m.reg[TR_PC] + m.interrupted;
 		tr_rows_get(m.reg[TR_PC] + m.interrupted); /* makes its module known */
-		sp = m.reg[TR_SP];
+		/* A leaf has no frame where calls leave their address in a register. */
+		sp = m.reg[TR_SP] - (TR_HAS_LINK_REGISTER && m.interrupted);
 		step = tr_machine_step(&m);
 		if (step == TR_STEP_NO_CFI)
 			step = machine_guess(&m, &f);

@@ -46,6 +46,7 @@ void bench_walk_at(const uint64_t *slot, uint64_t fp)
 		least_ns = ns;
 }
 
+#ifdef __x86_64__
 __asm__(".text\n"
 	".type bench_walk, @function\n"
 	"bench_walk:\n\t"
@@ -60,6 +61,27 @@ __asm__(".text\n"
 	"ret\n\t"
 	".cfi_endproc\n"
 	".size bench_walk, .-bench_walk\n");
+#else
+__asm__(".text\n"
+	".type bench_walk, %function\n"
+	"bench_walk:\n\t"
+	".cfi_startproc\n\t"
+	"stp x29, x30, [sp, #-16]!\n\t"
+	".cfi_def_cfa_offset 16\n\t"
+	".cfi_offset 29, -16\n\t"
+	".cfi_offset 30, -8\n\t"
+	"add x0, sp, #8\n\t"
+	"mov x1, x29\n\t"
+	"mov x29, sp\n\t"
+	"bl bench_walk_at\n\t"
+	"ldp x29, x30, [sp], #16\n\t"
+	".cfi_restore 29\n\t"
+	".cfi_restore 30\n\t"
+	".cfi_def_cfa_offset 0\n\t"
+	"ret\n\t"
+	".cfi_endproc\n"
+	".size bench_walk, .-bench_walk\n");
+#endif
 
 /*
  * 64 functions: link_N calls link_N-1, with registers saved and frames of many

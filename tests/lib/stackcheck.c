@@ -12,8 +12,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "src/tracker/machine.h"
 #include "src/tracker/memo.h"
-#include "src/tracker/peek.h"
 #include "src/tracker/unwind.h"
 #include "src/wire.h"
 
@@ -45,7 +45,8 @@ static uint32_t epoch;
 
 void stack_check_at(const uint64_t *slot, uint64_t fp);
 
-/* The call's return address lies at rsp, the caller's frame pointer is rbp. */
+/* What the tracker's stubs do: where the return address lies, the caller's fp. */
+#ifdef __x86_64__
 __asm__(".text\n"
 	".globl stack_check\n"
 	".type stack_check, @function\n"
@@ -61,6 +62,28 @@ __asm__(".text\n"
 	"ret\n\t"
 	".cfi_endproc\n"
 	".size stack_check, .-stack_check\n");
+#else
+__asm__(".text\n"
+	".globl stack_check\n"
+	".type stack_check, %function\n"
+	"stack_check:\n\t"
+	".cfi_startproc\n\t"
+	"stp x29, x30, [sp, #-16]!\n\t"
+	".cfi_def_cfa_offset 16\n\t"
+	".cfi_offset 29, -16\n\t"
+	".cfi_offset 30, -8\n\t"
+	"add x0, sp, #8\n\t"
+	"mov x1, x29\n\t"
+	"mov x29, sp\n\t"
+	"bl stack_check_at\n\t"
+	"ldp x29, x30, [sp], #16\n\t"
+	".cfi_restore 29\n\t"
+	".cfi_restore 30\n\t"
+	".cfi_def_cfa_offset 0\n\t"
+	"ret\n\t"
+	".cfi_endproc\n"
+	".size stack_check, .-stack_check\n");
+#endif
 
 void tr_module_seen(const struct dl_find_object *object)
 {
@@ -76,32 +99,27 @@ static struct buffer *buffer_take(void)
 				return &buffers[i];
 }
 
-/*
- * Is IP where a handler returns to: mov $15, %rax; syscall?  Its caller was
- * interrupted.  (unw_is_signal_frame answers for the frame after it.)
- */
-static bool is_signal_return(unw_word_t ip)
-{
-	uint64_t code; /* libunwind may be astray, and IP anywhere */
-	return tr_peek(ip, sizeof(code), &code) && code == 0x0f0000000fc0c748;
-}
-
 static size_t walk_theirs(const uint64_t *slot, uint64_t *pcs)
 {
 	unw_context_t context;
 	unw_cursor_t cursor;
-	unw_word_t ip, sp;
-	bool interrupted = false; /* the frame before was a signal's */
+	unw_word_t ip, sp, last_sp = 0;
+	bool more, interrupted = false; /* the frame before was a signal's */
 	size_t n = 0;
 	unw_getcontext(&context);
 	unw_init_local(&cursor, &context);
 	do {
 		unw_get_reg(&cursor, UNW_REG_IP, &ip);
 		unw_get_reg(&cursor, UNW_REG_SP, &sp);
+		/* The outermost of AArch64 comes twice where x30 is no more defined. */
+		if (n && ip == pcs[n - 1] && sp == last_sp)
+			break;
 		if (n || (ip == *slot && sp == (uintptr_t)(slot + 1)))
 			pcs[n++] = ip + interrupted;
-		interrupted = is_signal_return(ip);
-	} while (n < STACK_CHECK_ROOM && unw_step(&cursor) > 0);
+		interrupted = tr_returns_from_signal(ip);
+		last_sp = sp;
+		more = n < STACK_CHECK_ROOM && unw_step(&cursor) > 0;
+	} while (more);
 	/* Where a chain of frames ends with a null, libunwind may say so. */
 	return n && pcs[n - 1] == 0 ? n - 1 : n;
 }

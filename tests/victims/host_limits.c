@@ -220,7 +220,11 @@ static void filter(const int *numbers, size_t n, uint32_t action)
 static void on_sys(int sig, siginfo_t *info, void *context)
 {
 	(void)sig, (void)info;
+#ifdef __x86_64__
 	((ucontext_t *)context)->uc_mcontext.gregs[REG_RAX] = -EPERM;
+#else
+	((ucontext_t *)context)->uc_mcontext.regs[0] = (unsigned long long)-EPERM;
+#endif
 }
 
 static int forbid(int argc, char **argv)

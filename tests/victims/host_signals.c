@@ -41,9 +41,15 @@ static int find_libc(struct dl_phdr_info *info, size_t size, void *unused)
 	return 1;
 }
 
+#ifdef __x86_64__
+#define HOST_PC(context) ((uintptr_t)(context)->uc_mcontext.gregs[REG_RIP])
+#else
+#define HOST_PC(context) ((uintptr_t)(context)->uc_mcontext.pc)
+#endif
+
 static int in_libc(const ucontext_t *context)
 {
-	uintptr_t pc = (uintptr_t)context->uc_mcontext.gregs[REG_RIP];
+	uintptr_t pc = HOST_PC(context);
 	return pc >= libc_start && pc < libc_end;
 }
 

@@ -4,8 +4,9 @@
  * Stacks of every kind.  In each part the stack is walked at many points by
  * tr_unwind and by libunwind, which must agree; prints TAP, one result a part.
  *
- * Usage: unwind_torture PLUGINS [ROUNDS [SEED]]
- * PLUGINS is the folder of unwind_plugin1.so and unwind_plugin2.so.
+ * Usage: unwind_torture PLUGINS [ROUNDS [SEED [TIMER]]]
+ * PLUGINS is the folder of unwind_plugin1.so and unwind_plugin2.so.  TIMER: more
+ * microseconds, where the processor is emulated, than a handler takes.
  */
 #include <alloca.h>
 #include <csetjmp>
@@ -491,6 +492,7 @@ static int resolve_lazily(const char *folder)
 
 static void generated(int rounds)
 {
+#ifdef __x86_64__
 	static const unsigned char code[] = {
 		0x55,             /* push %rbp */
 		0x48, 0x89, 0xe5, /* mov %rsp, %rbp */
@@ -498,9 +500,20 @@ static void generated(int rounds)
 		0x5d,             /* pop %rbp */
 		0xc3,             /* ret */
 	};
+#else
+	static const unsigned code[] = {
+		0xa9bf7bfd, /* stp x29, x30, [sp, #-16]! */
+		0x910003fd, /* mov x29, sp */
+		0xd63f0000, /* blr x0 */
+		0xa8c17bfd, /* ldp x29, x30, [sp], #16 */
+		0xd65f03c0, /* ret */
+	};
+#endif
 	void *page = mmap(nullptr, 4096, PROT_READ | PROT_WRITE | PROT_EXEC,
 			  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	memcpy(page, code, sizeof(code));
+	__builtin___clear_cache(static_cast<char *>(page),
+				static_cast<char *>(page) + sizeof(code));
 	for (int i = 0; i < rounds; i++)
 		reinterpret_cast<void (*)(void (*)(void))>(page)(stack_check);
 	munmap(page, 4096);
@@ -551,6 +564,7 @@ int main(int argc, char **argv)
 	const char *folder = argv[1];
 	int rounds = argc > 2 ? atoi(argv[2]) : 150;
 	uint32_t seed = argc > 3 ? static_cast<uint32_t>(atoi(argv[3])) : 1;
+	long period = argc > 4 ? atol(argv[4]) : 211;
 	puts("1..11");
 	result("a constructor before main", checked_before_main);
 	depths(rounds);
@@ -567,7 +581,7 @@ int main(int argc, char **argv)
 	mixed_rounds(rounds * 2, seed + 2);
 	result("signals, on a stack of their own and not", true);
 	on(SIGALRM, on_timer, SA_ONSTACK);
-	timer(211);
+	timer(period);
 	busy(rounds);
 	mixed_rounds(rounds, seed + 3);
 	timer(0);
