@@ -19,6 +19,7 @@
 #include <zlib.h>
 
 #include "src/array.h"
+#include "src/debuginfod.h"
 #include "src/file.h"
 #include "src/hash.h"
 #include "src/symbols.h"
@@ -464,18 +465,35 @@ static void open_dwarf(struct hs_debugfile *file, const struct path_list *dirs)
 		open_alt(file, e->path, dirs);
 }
 
+/* What a server has by the build-id, which the file must have, too. */
+static bool open_fetched(const struct search *s, enum hs_debuginfod_kind kind,
+			 const char *id, struct hs_elf_file *ret)
+{
+	HS_CLEANUP(hs_freep)
+	char *path = s->options->debuginfod ? hs_debuginfod_fetch(kind, id) : NULL;
+	if (!path || !open_elf(path, ret))
+		return false;
+	if (same_id(id, ret->build_id))
+		return true;
+	close_elf(ret);
+	return false;
+}
+
 static bool open_all(struct search *s, const struct path_list *dirs,
 		     struct hs_debugfile *file)
 {
 	const char *id = s->query->build_id;
-	if (find_main(s, &file->main)) {
+	if (find_main(s, &file->main) ||
+	    open_fetched(s, HS_DEBUGINFOD_EXECUTABLE, id, &file->main)) {
 		id = file->main.build_id;
 		if (!has_dwarf(file->main.elf) &&
-		    !open_by_id(dirs, id, ".debug", &file->debug))
-			open_by_link(&file->main, s->path, dirs, &file->debug);
+		    !open_by_id(dirs, id, ".debug", &file->debug) &&
+		    !open_by_link(&file->main, s->path, dirs, &file->debug))
+			open_fetched(s, HS_DEBUGINFOD_DEBUG, id, &file->debug);
 		open_mini(file);
 	} else if (!open_by_id(dirs, id, ".debug", &file->debug) &&
-		   !open_by_id(dirs, id, "", &file->debug)) {
+		   !open_by_id(dirs, id, "", &file->debug) &&
+		   !open_fetched(s, HS_DEBUGINFOD_DEBUG, id, &file->debug)) {
 		return false;
 	}
 	open_dwarf(file, dirs);

@@ -4,7 +4,7 @@
  * Which files on this machine describe the code of a recorded module: the ELF
  * file itself, its separate debug information, its shared (dwz) part, and its
  * compressed symbol table.  Every file is checked by build-id (or the CRC of
- * a debug link) before it is believed; nothing is fetched from a network.
+ * a debug link) before it is believed.  A network is asked only on demand.
  */
 #ifndef HS_DEBUGFILE_H
 #define HS_DEBUGFILE_H

@@ -4,7 +4,7 @@
  * Naming frames: symbol tables, DWARF lines and inlined calls, demangling.
  * Reads ELF files of this machine (or a sysroot), each checked by build-id:
  * a file that was replaced since the recording gives a warning, never a wrong
- * name.  Nothing is fetched from a network.
+ * name.  Nothing is fetched from a network, unless `debuginfod` is set.
  */
 #ifndef HS_SYMBOLS_H
 #define HS_SYMBOLS_H
@@ -28,6 +28,7 @@ struct hs_symbol_options {
 	const char *const *sysroots;   /* --sysroot, likewise */
 	const char *const *debug_dirs; /* --debug-dir, likewise */
 	bool no_inlines;               /* symbol tables and lines only */
+	bool debuginfod;               /* hs_debuginfod_begin() has succeeded */
 
 	/* May be NULL; of use only with the same options for every profile. */
 	struct hs_symbol_cache *cache;

@@ -29,6 +29,7 @@ enum {
 	OPT_EXE,
 	OPT_SYSROOT,
 	OPT_DEBUG_DIR,
+	OPT_DEBUGINFOD,
 	OPT_QUIET,
 };
 
@@ -57,6 +58,8 @@ static const struct hs_option options[] = {
 	 "where the files of the system lie; repeatable", NULL},
 	{OPT_DEBUG_DIR, "debug-dir", 0, "DIR", "where debug files lie; repeatable", NULL},
 	HS_LIMIT_OPTIONS,
+	{OPT_DEBUGINFOD, "debuginfod", 0, NULL,
+	 "fetch missing files from DEBUGINFOD_URLS", NULL},
 	{OPT_QUIET, "quiet", 'q', NULL, "no summary, no progress, no warnings", NULL},
 	{0},
 };
@@ -160,6 +163,9 @@ static void read_option(struct hs_options *o, int id, struct request *r)
 	case OPT_DEBUG_DIR:
 		hs_array_push(&r->files.debug_dirs, o->value);
 		break;
+	case OPT_DEBUGINFOD:
+		r->files.debuginfod = true;
+		break;
 	case OPT_QUIET:
 		r->quiet = true;
 		break;
@@ -255,13 +261,16 @@ static int analyze(struct request *r)
 		.suppressions = r->limits.suppressions,
 		.no_embedded = r->limits.no_embedded,
 		.gate = &r->limits.gate,
+		.debuginfod = r->files.debuginfod,
 		.top = r->top,
 		.details = r->details,
 	};
 	if (r->quiet)
 		hs_log_set_level(HS_LOG_ERROR);
 	hs_progress_enable(!r->quiet);
-	struct hs_error *err = hs_pipeline_open(r->paths.at, &how, &p);
+	struct hs_error *err = hs_symbolfiles_connect(&r->files);
+	if (!err)
+		err = hs_pipeline_open(r->paths.at, &how, &p);
 	if (err)
 		return hs_fail(err);
 	int status = write_outputs(p, r);

@@ -17,6 +17,7 @@ enum {
 	OPT_EXE,
 	OPT_SYSROOT,
 	OPT_DEBUG_DIR,
+	OPT_DEBUGINFOD,
 	OPT_QUIET,
 };
 
@@ -31,6 +32,8 @@ static const struct hs_option options[] = {
 	{OPT_SYSROOT, "sysroot", 0, "DIR",
 	 "where the files of the system lie; repeatable", NULL},
 	{OPT_DEBUG_DIR, "debug-dir", 0, "DIR", "where debug files lie; repeatable", NULL},
+	{OPT_DEBUGINFOD, "debuginfod", 0, NULL,
+	 "fetch missing files from DEBUGINFOD_URLS", NULL},
 	{OPT_QUIET, "quiet", 'q', NULL, "no progress, no warnings", NULL},
 	{0},
 };
@@ -71,6 +74,9 @@ static void read_option(struct hs_options *o, int id, struct request *r)
 	case OPT_DEBUG_DIR:
 		hs_array_push(&r->files.debug_dirs, o->value);
 		break;
+	case OPT_DEBUGINFOD:
+		r->files.debuginfod = true;
+		break;
 	case OPT_QUIET:
 		r->quiet = true;
 		break;
@@ -86,13 +92,16 @@ static struct hs_error *show(const struct request *r)
 		.exes = r->files.exes.at,
 		.sysroots = r->files.sysroots.at,
 		.debug_dirs = r->files.debug_dirs.at,
+		.debuginfod = r->files.debuginfod,
 		.details = r->details,
 	};
 	struct hs_pipeline *p;
 	if (r->quiet)
 		hs_log_set_level(HS_LOG_ERROR);
 	hs_progress_enable(!r->quiet);
-	struct hs_error *err = hs_pipeline_open(paths, &how, &p);
+	struct hs_error *err = hs_symbolfiles_connect(&r->files);
+	if (!err)
+		err = hs_pipeline_open(paths, &how, &p);
 	if (err)
 		return err;
 	err = hs_pipeline_write(p, r->json ? "json" : "text", "-",

@@ -164,6 +164,7 @@ struct hs_error *hs_pipeline_open(const char *const *paths,
 		.exes = options->exes,
 		.sysroots = options->sysroots,
 		.debug_dirs = options->debug_dirs,
+		.debuginfod = options->debuginfod,
 		.cache = hs_symbol_cache_new(),
 		.progress = hs_progress,
 	};

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <sys/stat.h>
 
+#include "src/debuginfod.h"
 #include "src/log.h"
 
 static void warn_of_unusable(const char *option, const char *const *paths,
@@ -30,6 +31,17 @@ void hs_symbolfiles_finish(struct hs_symbolfiles *f)
 	warn_of_unusable("--exe", f->exes.at, false);
 	warn_of_unusable("--sysroot", f->sysroots.at, true);
 	warn_of_unusable("--debug-dir", f->debug_dirs.at, true);
+}
+
+struct hs_error *hs_symbolfiles_connect(const struct hs_symbolfiles *f)
+{
+	const char *urls = getenv("DEBUGINFOD_URLS");
+	if (!f->debuginfod)
+		return NULL;
+	if (!urls || !*urls)
+		return hs_error("--debuginfod: which server? DEBUGINFOD_URLS names none; "
+				"for Debian it is https://debuginfod.debian.net");
+	return hs_debuginfod_begin();
 }
 
 void hs_symbolfiles_deinit(struct hs_symbolfiles *f)
