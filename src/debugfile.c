@@ -14,6 +14,7 @@
 #include <libelf.h>
 #include <limits.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include <zlib.h>
@@ -23,6 +24,7 @@
 #include "src/file.h"
 #include "src/hash.h"
 #include "src/symbols.h"
+#include "src/vmas.h"
 
 #define DELETED " (deleted)"
 
@@ -455,12 +457,34 @@ static void open_alt(struct hs_debugfile *file, const char *of,
 		dwarf_setalt(file->dwarf, file->alt_dwarf);
 }
 
+/*
+ * Sections that are packed were read once, and are megabytes: give those pages back.
+ * They come again from the file if somebody wants them; bytes of the heap would not,
+ * so it must be a mapping of the file and nothing else.
+ */
+static void forget_pages(Elf *elf)
+{
+	struct hs_vmas vmas;
+	size_t size;
+	const char *raw = elf_rawfile(elf, &size);
+	if (!raw || !hs_vmas_read(getpid(), false, &vmas))
+		return;
+	for (size_t i = 0; i < vmas.list.n; i++) {
+		const struct hs_vma *v = &vmas.list.at[i];
+		if (v->start == (uint64_t)(uintptr_t)raw && hs_vma_has_file(v) &&
+		    !(v->flags & HS_VMA_WRITE) && v->end - v->start >= size)
+			(void)madvise((void *)(uintptr_t)raw, size, MADV_DONTNEED);
+	}
+	hs_vmas_deinit(&vmas);
+}
+
 static void open_dwarf(struct hs_debugfile *file, const struct path_list *dirs)
 {
 	struct hs_elf_file *e = file->debug.elf ? &file->debug : &file->main;
 	if (!e->elf || !has_dwarf(e->elf))
 		return;
 	file->dwarf = dwarf_begin_elf(e->elf, DWARF_C_READ, NULL);
+	forget_pages(e->elf);
 	if (file->dwarf)
 		open_alt(file, e->path, dirs);
 }
@@ -496,7 +520,8 @@ static bool open_all(struct search *s, const struct path_list *dirs,
 		   !open_fetched(s, HS_DEBUGINFOD_DEBUG, id, &file->debug)) {
 		return false;
 	}
-	open_dwarf(file, dirs);
+	if (!s->query->no_dwarf)
+		open_dwarf(file, dirs);
 	return true;
 }
 

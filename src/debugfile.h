@@ -38,6 +38,7 @@ struct hs_debugfile_query {
 	const char *build_id; /* lower-case hex, or "" where it has none */
 	uint64_t recorded_ns; /* since the epoch; 0 where unknown */
 	uint64_t shape;       /* see hs_module_shape(); 0 where unknown */
+	bool no_dwarf;        /* `dwarf` is not wanted: libdw unpacks all of it */
 };
 
 /*

@@ -91,8 +91,8 @@ static void fill(struct hs_image *image, const struct hs_image_module *m,
 static void open_entry(struct hs_imagefiles *f, struct hs_image_module *m,
 		       struct entry *e)
 {
-	const struct hs_debugfile_query query = {.path = m->path,
-						 .build_id = m->build_id};
+	const struct hs_debugfile_query query = {
+		.path = m->path, .build_id = m->build_id, .no_dwarf = true};
 	char *warning;
 	e->found = hs_debugfile_open(&query, f->options, &e->file, &warning);
 	free(warning); /* naming the frames says it again */

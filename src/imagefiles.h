@@ -20,7 +20,8 @@ struct hs_imagefiles *hs_imagefiles_new(struct hs_image *image,
 					const struct hs_symbol_options *options);
 void hs_imagefiles_free(struct hs_imagefiles *files); /* accepts NULL */
 
-/* What describes module I of the image, or NULL; good until FILES is freed. */
+/* What describes module I of the image, but for DWARF, or NULL; good until FILES is
+ * freed. */
 const struct hs_debugfile *hs_imagefiles_open(struct hs_imagefiles *files, size_t i);
 
 #endif /* HS_IMAGEFILES_H */
