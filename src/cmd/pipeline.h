@@ -22,7 +22,7 @@ struct hs_pipeline_options {
 	struct hs_suppressions *suppressions;
 	bool no_embedded;           /* ... unless */
 	const struct hs_gate *gate; /* or NULL */
-	bool debuginfod; /* ask its servers, too */
+	bool debuginfod;            /* ask its servers, too */
 
 	unsigned top; /* see struct hs_report */
 	bool details;
