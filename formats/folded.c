@@ -8,9 +8,15 @@
  */
 #include "formats/format.h"
 
+#include <string.h>
+
+#include "src/array.h"
 #include "src/build.h"
 #include "src/cursor.h"
+#include "src/out.h"
+#include "src/report.h"
 #include "src/scan.h"
+#include "src/stacktree.h"
 
 /* Deeper recursion is cut: its innermost frames go. */
 #define MAX_DEPTH 4096
@@ -133,6 +139,65 @@ static enum hs_match folded_probe(const uint8_t *data, size_t size)
 	return joined && (n > 0 || size == HS_PROBE_SIZE) ? HS_MATCH_MAYBE : HS_MATCH_NO;
 }
 
+/* ---- writing ---- */
+
+/*
+ * A name that is read again as one frame: no separators, no ends of lines, no
+ * white space around it, and no '#' where a line would become a remark.
+ */
+static void put_name(struct hs_out *out, const char *name, bool first)
+{
+	static const char white[] = " \t\n\v\f\r";
+	name += strspn(name, white);
+	size_t n = strlen(name);
+	while (n && strchr(white, name[n - 1]))
+		n--;
+	if (!n)
+		hs_putc(out, '?');
+	for (size_t i = 0; i < n; i++) {
+		unsigned char c = (unsigned char)name[i];
+		if (c == ';' || (c == '#' && first && i == 0))
+			hs_putc(out, ':');
+		else
+			hs_putc(out, c < ' ' || c == 0x7f ? ' ' : (char)c);
+	}
+}
+
+static void put_line(const struct hs_stacktree *tree, uint32_t node, struct hs_out *out)
+{
+	HS_ARRAY(uint32_t) path = {0};
+	uint32_t n_nodes;
+	const struct hs_stacknode *nodes = hs_stacktree_nodes(tree, &n_nodes);
+	uint64_t value = nodes[node].value;
+	for (; node; node = nodes[node].parent)
+		hs_array_push(&path, nodes[node].name);
+	for (size_t i = path.n; i-- > 0;) {
+		put_name(out, hs_stacktree_name(tree, path.at[i]), i + 1 == path.n);
+		if (i)
+			hs_putc(out, ';');
+	}
+	hs_printf(out, " %llu\n", (unsigned long long)value);
+	hs_array_free(&path);
+}
+
+static void folded_write(const struct hs_report *report, struct hs_out *out)
+{
+	struct hs_stacktree *tree = hs_stacktree_new(false);
+	uint32_t n;
+	for (size_t i = 0; i < report->n_targets; i++)
+		hs_stacktree_add(tree, report->targets[i].profile, report->measure);
+	const struct hs_stacknode *nodes = hs_stacktree_nodes(tree, &n);
+	for (uint32_t i = 1; i < n; i++)
+		if (nodes[i].value)
+			put_line(tree, i, out);
+	hs_stacktree_free(tree);
+}
+
+static struct hs_error *folded_check(const struct hs_report *report)
+{
+	return hs_report_knows(report, report->measure);
+}
+
 const struct hs_format hs_format_folded = {
 	.name = "folded",
 	.summary = "folded stacks: outermost;...;innermost VALUE",
@@ -140,4 +205,8 @@ const struct hs_format hs_format_folded = {
 	.probe = folded_probe,
 	.read = folded_read,
 	.streams = true,
+	.check = folded_check,
+	.figures_alone = true,
+	.by_measure = true,
+	.write = folded_write,
 };

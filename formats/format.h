@@ -87,6 +87,18 @@ struct hs_format {
 	struct hs_error *(*image)(struct hs_file *file, struct hs_image **ret);
 
 	/*
+	 * Before writing: an error where REPORT has nothing of what this format
+	 * tells, or more than it can; NULL where that cannot be.
+	 */
+	struct hs_error *(*check)(const struct hs_report *report);
+
+	/* Write looks at profiles alone, not at findings. */
+	bool figures_alone;
+
+	/* What is written depends on report->measure; else it tells all it can. */
+	bool by_measure;
+
+	/*
 	 * Write REPORT.  Same report, same bytes: no clock, no locale, no
 	 * pointer values, no hash order.  Write errors stick to OUT, so an
 	 * implementation never checks them.

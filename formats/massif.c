@@ -7,6 +7,7 @@
  * small: that is kept as a place of its own, so that sums stay right.
  */
 #include "formats/format.h"
+#include "formats/massif_write.h"
 
 #include "src/array.h"
 #include "src/build.h"
@@ -291,4 +292,7 @@ const struct hs_format hs_format_massif = {
 	.probe = massif_probe,
 	.read = massif_read,
 	.streams = true,
+	.check = hs_massif_check,
+	.figures_alone = true,
+	.write = hs_massif_write,
 };

@@ -7,6 +7,7 @@
  * the strings may come last, so that all of it is kept until the end.
  */
 #include "formats/format.h"
+#include "formats/pprof_write.h"
 
 #include "src/array.h"
 #include "src/build.h"
@@ -280,9 +281,12 @@ static struct mapping *mapping_at(struct reading *r, uint64_t id)
 static hs_frame build_frames(struct reading *r, const struct location *l)
 {
 	struct mapping *m = mapping_at(r, l->mapping);
-	struct hs_frame_info info = {.offset = l->address};
+	/* By convention not where a call returns to, but a place within the call. */
+	struct hs_frame_info info = {.offset = l->address, .exact = true};
 	hs_frame frame = {0};
-	if (m && l->address >= m->start && l->address) {
+	/* Go and we have a mapping without a name for what is in none. */
+	bool named = m && (string_at(r, m->path).i || string_at(r, m->build_id).i);
+	if (named && l->address >= m->start && l->address) {
 		info.module = module_of(r, m);
 		info.offset = l->address - m->start + m->offset;
 	}
@@ -454,4 +458,8 @@ const struct hs_format hs_format_pprof = {
 	.probe = pprof_probe,
 	.read = pprof_read,
 	.streams = true,
+	.check = hs_pprof_check,
+	.figures_alone = true,
+	.by_measure = true,
+	.write = hs_pprof_write,
 };

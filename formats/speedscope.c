@@ -7,9 +7,16 @@
  */
 #include "formats/format.h"
 
+#include "config.h"
+#include "src/array.h"
 #include "src/build.h"
 #include "src/cursor.h"
+#include "src/findings.h"
+#include "src/interner.h"
 #include "src/jsonread.h"
+#include "src/out.h"
+#include "src/report.h"
+#include "src/stacktree.h"
 
 #define MAX_DEPTH 4096
 
@@ -231,6 +238,136 @@ static enum hs_match speedscope_probe(const uint8_t *data, size_t size)
 							      : HS_MATCH_NO;
 }
 
+/* ---- writing ---- */
+
+struct writing {
+	const struct hs_report *report;
+	struct hs_out *out;
+	struct hs_interner *frames; /* as JSON; a line would part a function's calls */
+	uint32_t **of_frame;        /* for each target, by frame */
+	uint32_t no_stack;
+};
+
+static uint32_t intern_frame(struct writing *w, const char *name, const char *file)
+{
+	struct hs_out text;
+	hs_out_init(&text, -1);
+	hs_puts(&text, "{\"name\": ");
+	hs_put_json_string(&text, name);
+	if (*file) {
+		hs_puts(&text, ", \"file\": ");
+		hs_put_json_string(&text, file);
+	}
+	hs_putc(&text, '}');
+	char *json = hs_out_take(&text, NULL);
+	uint32_t id = hs_interner_put(w->frames, json, NULL);
+	free(json);
+	return id;
+}
+
+/* Every frame of a profile is in the table: what is not used costs a line. */
+static uint32_t *intern_frames(struct writing *w, const struct hs_profile *p)
+{
+	uint32_t *ids = hs_xcalloc(HS_MAX(p->n_frames, 1u), sizeof(*ids));
+	char *scratch = NULL;
+	for (uint32_t i = 1; i < p->n_frames; i++)
+		ids[i] = intern_frame(w, hs_frame_label(p, (hs_frame){i}, &scratch),
+				      hs_string(p, p->frames[i].file));
+	free(scratch);
+	return ids;
+}
+
+static void put_samples(struct writing *w, size_t target)
+{
+	const struct hs_profile *p = w->report->targets[target].profile;
+	HS_ARRAY(hs_frame) frames = {0};
+	const char *separator = "";
+	for (uint32_t i = 0; i < p->n_sites; i++) {
+		if (!hs_measure_value(&p->sites[i], w->report->measure))
+			continue;
+		size_t n = hs_stack_frames(p, p->sites[i].stack, NULL, 0);
+		frames.n = 0;
+		while (frames.n < n)
+			(void)hs_array_add(&frames);
+		hs_stack_frames(p, p->sites[i].stack, frames.at, n);
+		hs_printf(w->out, "%s[", separator);
+		separator = ",\n  ";
+		if (!n)
+			hs_printf(w->out, "%u", w->no_stack);
+		while (n-- > 0)
+			hs_printf(w->out, "%u%s", w->of_frame[target][frames.at[n].i],
+				  n ? "," : "");
+		hs_putc(w->out, ']');
+	}
+	hs_array_free(&frames);
+}
+
+/* Returns their sum. */
+static uint64_t put_weights(struct writing *w, const struct hs_profile *p)
+{
+	const char *separator = "";
+	uint64_t sum = 0;
+	for (uint32_t i = 0; i < p->n_sites; i++) {
+		uint64_t value = hs_measure_value(&p->sites[i], w->report->measure);
+		if (!value)
+			continue;
+		hs_printf(w->out, "%s%llu", separator, (unsigned long long)value);
+		separator = ",";
+		sum += value;
+	}
+	return sum;
+}
+
+static void put_profile(struct writing *w, size_t target)
+{
+	const struct hs_profile *p = w->report->targets[target].profile;
+	bool counts = hs_measure_counts(w->report->measure);
+	char *name = hs_xasprintf("%s: %s", hs_string(p, p->process.id),
+				  hs_measure_phrase(w->report->measure));
+	hs_puts(w->out, "{\"type\": \"sampled\", \"name\": ");
+	hs_put_json_string(w->out, name);
+	hs_printf(w->out, ", \"unit\": \"%s\", \"samples\": [\n  ",
+		  counts ? "none" : "bytes");
+	free(name);
+	put_samples(w, target);
+	hs_puts(w->out, "],\n  \"weights\": [");
+	uint64_t sum = put_weights(w, p);
+	hs_printf(w->out, "],\n  \"startValue\": 0, \"endValue\": %llu}",
+		  (unsigned long long)sum);
+}
+
+static void speedscope_write(const struct hs_report *report, struct hs_out *out)
+{
+	struct writing w = {.report = report, .out = out, .frames = hs_interner_new()};
+	w.of_frame = hs_xcalloc(HS_MAX(report->n_targets, (size_t)1), sizeof(uint32_t *));
+	w.no_stack = intern_frame(&w, HS_NO_STACK, "");
+	for (size_t i = 0; i < report->n_targets; i++)
+		w.of_frame[i] = intern_frames(&w, report->targets[i].profile);
+	hs_puts(out, "{\"$schema\": "
+		     "\"https://www.speedscope.app/file-format-schema.json\",\n"
+		     "\"exporter\": \"heapsnap " PACKAGE_VERSION "\", \"name\": ");
+	hs_put_json_string(out, report->title);
+	hs_puts(out, ", \"activeProfileIndex\": 0,\n\"shared\": {\"frames\": [");
+	uint32_t n;
+	const char *const *frames = hs_interner_all(w.frames, &n);
+	for (uint32_t i = 0; i < n; i++)
+		hs_printf(out, "%s\n %s", i ? "," : "", frames[i]);
+	hs_puts(out, "]},\n\"profiles\": [");
+	for (size_t i = 0; i < report->n_targets; i++) {
+		hs_puts(out, i ? ",\n " : "\n ");
+		put_profile(&w, i);
+		free(w.of_frame[i]);
+	}
+	hs_puts(out, "]}\n");
+	free(w.of_frame);
+	hs_interner_free(w.frames);
+}
+
+static struct hs_error *speedscope_check(const struct hs_report *report)
+{
+	return hs_report_knows(report, report->measure);
+}
+
 const struct hs_format hs_format_speedscope = {
 	.name = "speedscope",
 	.summary = "a file of speedscope that counts bytes",
@@ -238,4 +375,8 @@ const struct hs_format hs_format_speedscope = {
 	.probe = speedscope_probe,
 	.read = speedscope_read,
 	.streams = true,
+	.check = speedscope_check,
+	.figures_alone = true,
+	.by_measure = true,
+	.write = speedscope_write,
 };

@@ -59,6 +59,12 @@ char *hs_out_take(struct hs_out *out, size_t *size_ret)
 	return buf;
 }
 
+void hs_out_fail(struct hs_out *out)
+{
+	if (!out->err)
+		out->err = EIO;
+}
+
 void hs_put(struct hs_out *out, const void *data, size_t size)
 {
 	if (out->err || !size)
@@ -157,6 +163,19 @@ static bool is_control(uint32_t cp)
 }
 
 #define REPLACEMENT "\xef\xbf\xbd" /* U+FFFD */
+
+void hs_put_utf8(struct hs_out *out, const char *s)
+{
+	for (const unsigned char *p = (const unsigned char *)s; *p;) {
+		uint32_t cp;
+		unsigned n = decode_utf8(p, &cp);
+		if (n == 0)
+			hs_puts(out, REPLACEMENT);
+		else
+			hs_put(out, p, n);
+		p += n ? n : 1;
+	}
+}
 
 void hs_put_json_string(struct hs_out *out, const char *s)
 {

@@ -28,6 +28,9 @@ HS_MUST_USE struct hs_error *hs_out_finish(struct hs_out *out, const char *what)
 /* A memory output's bytes, NUL-terminated, owned by the caller.  Deinits. */
 char *hs_out_take(struct hs_out *out, size_t *size_ret);
 
+/* What is being written cannot be whole: as if a write had failed. */
+void hs_out_fail(struct hs_out *out);
+
 void hs_put(struct hs_out *out, const void *data, size_t size);
 void hs_puts(struct hs_out *out, const char *s);
 void hs_putc(struct hs_out *out, char c);
@@ -35,6 +38,9 @@ void hs_printf(struct hs_out *out, const char *format, ...) HS_PRINTF(2, 3);
 
 /* LEB128. */
 void hs_put_uleb(struct hs_out *out, uint64_t v);
+
+/* S as it is, but that invalid UTF-8 becomes U+FFFD. */
+void hs_put_utf8(struct hs_out *out, const char *s);
 
 /* S as a JSON string with its quotes; invalid UTF-8 becomes U+FFFD. */
 void hs_put_json_string(struct hs_out *out, const char *s);

@@ -131,3 +131,52 @@ void hs_put_margin(struct hs_out *out, const struct hs_profile *p, double varian
 	hs_puts(out, " ± ");
 	hs_put_size(out, hs_margin_of_bytes(variance, p->sample_mean));
 }
+
+static bool any_knows(const struct hs_report *report, enum hs_measure measure)
+{
+	for (size_t i = 0; i < report->n_targets; i++)
+		if (hs_measure_known(report->targets[i].profile, measure))
+			return true;
+	return false;
+}
+
+struct hs_error *hs_report_knows(const struct hs_report *report, enum hs_measure measure)
+{
+	struct hs_out out;
+	unsigned n = 0;
+	if (any_knows(report, measure))
+		return NULL;
+	hs_out_init(&out, -1);
+	for (int m = 0; m < HS_MEASURES; m++)
+		if (any_knows(report, (enum hs_measure)m))
+			hs_printf(&out, "%s%s", n++ ? ", " : "",
+				  hs_measure_name((enum hs_measure)m));
+	char *known = hs_out_take(&out, NULL);
+	struct hs_error *err =
+		n ? hs_error("the recording does not tell %s, only what --by knows as %s",
+			     hs_measure_phrase(measure), known)
+		  : hs_error("the recording tells nothing of a heap");
+	free(known);
+	return err;
+}
+
+struct hs_error *hs_report_single(const struct hs_report *report, const char *format_name)
+{
+	if (report->n_targets == 1)
+		return NULL;
+	return hs_error("a file of %s is about one process, and these are %zu; choose "
+			"one with --process, or name one capture",
+			format_name, report->n_targets);
+}
+
+const char *hs_alloc_kind_name(enum hs_alloc_kind kind)
+{
+	static const char *const names[HS_ALLOC_KINDS] = {
+		[HS_ALLOC_MALLOC] = "malloc",     [HS_ALLOC_CALLOC] = "calloc",
+		[HS_ALLOC_REALLOC] = "realloc",   [HS_ALLOC_ALIGNED] = "aligned",
+		[HS_ALLOC_NEW] = "new",           [HS_ALLOC_NEW_ARRAY] = "new_array",
+		[HS_ALLOC_MMAP] = "mmap",         [HS_ALLOC_PYMALLOC] = "pymalloc",
+		[HS_ALLOC_PYCALLOC] = "pycalloc", [HS_ALLOC_PYREALLOC] = "pyrealloc",
+	};
+	return names[kind];
+}

@@ -8,6 +8,7 @@
 #define HS_REPORT_H
 
 #include "src/findings.h"
+#include "src/measure.h"
 #include "src/target.h"
 
 struct hs_gate;
@@ -30,6 +31,8 @@ struct hs_report {
 	unsigned top;      /* leaks and hotspots to list in text; 0: default */
 	bool color;        /* text for a terminal */
 	bool details;      /* text: whole stacks, library frames included */
+
+	enum hs_measure measure; /* by what stacks are weighed in exports */
 };
 
 /* How many places in the stacks have a function's name. */
@@ -45,6 +48,17 @@ void hs_signal_name(int number, char ret[HS_SIGNAL_SIZE]);
 
 /* PATH without REPORT's source root, if it lies below that. */
 const char *hs_source_path(const struct hs_report *report, const char *path);
+
+/* Does any of the profiles know MEASURE?  Else an error that says what they know. */
+HS_MUST_USE struct hs_error *hs_report_knows(const struct hs_report *report,
+					     enum hs_measure measure);
+
+/* An error unless the report is on one process, which FORMAT_NAME is about. */
+HS_MUST_USE struct hs_error *hs_report_single(const struct hs_report *report,
+					      const char *format_name);
+
+/* "malloc", "calloc", ... "pymalloc" */
+const char *hs_alloc_kind_name(enum hs_alloc_kind kind);
 
 /* Word of interface.md: "exit", "signal" ... */
 const char *hs_end_name(enum hs_end end);

@@ -309,7 +309,8 @@ static void place_jobs(struct namer *n, const struct opened *o, struct job *jobs
 {
 	for (size_t i = 0; i < n_jobs; i++) {
 		jobs[i].address = hs_debugfile_address(&o->file, jobs[i].address);
-		n->frames.at[jobs[i].frame.i].offset = jobs[i].address + 1;
+		n->frames.at[jobs[i].frame.i].offset =
+			jobs[i].address + !n->frames.at[jobs[i].frame.i].exact;
 	}
 	qsort(jobs, n_jobs, sizeof(*jobs), compare_jobs);
 }

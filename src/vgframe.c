@@ -31,7 +31,7 @@ static bool split_number(struct hs_span *s, uint64_t *ret)
 	return true;
 }
 
-/* "file.c:12", "file.rs:12:5" or "in /usr/lib/libx.so". */
+/* "file.c:12", "file.rs:12:5", "in /usr/lib/libx.so", or "?:0" for none. */
 static void read_place(struct hs_vgframes *v, struct hs_span place,
 		       struct hs_frame_info *ret)
 {
@@ -40,7 +40,7 @@ static void read_place(struct hs_vgframes *v, struct hs_span place,
 		ret->module = module_at(v, place);
 		return;
 	}
-	if (!split_number(&place, &line))
+	if (hs_span_is(place, "?:0") || !split_number(&place, &line))
 		return;
 	if (split_number(&place, &column)) /* which came last */
 		line = column;

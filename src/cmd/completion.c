@@ -5,6 +5,7 @@
 
 #include <string.h>
 
+#include "formats/format.h"
 #include "src/cmd/command.h"
 #include "src/out.h"
 
@@ -21,6 +22,21 @@ static bool is_dir(const struct hs_option *o)
 static bool is_file(const struct hs_option *o)
 {
 	return o->argument && !strcmp(o->argument, "FILE");
+}
+
+/* The words that an option accepts, or NULL; malloc'ed. */
+static char *values_of(const struct hs_option *o)
+{
+	struct hs_out out;
+	if (o->values)
+		return hs_xstrdup(o->values);
+	if (!o->argument || strcmp(o->argument, "FORMAT") != 0)
+		return NULL;
+	hs_out_init(&out, -1);
+	for (const struct hs_format *const *f = hs_formats; *f; f++)
+		if ((*f)->write)
+			hs_printf(&out, "%s%s", out.n ? " " : "", (*f)->name);
+	return hs_out_take(&out, NULL);
 }
 
 /* S with a backslash before each character of SPECIAL; ' as '\'' or its like. */
@@ -51,12 +67,13 @@ static void put_command_names(struct hs_out *out)
 
 static void put_bash_argument(struct hs_out *out, const struct hs_option *o)
 {
+	char *values HS_CLEANUP(hs_freep) = values_of(o);
 	hs_puts(out, "\t\t");
 	if (o->letter)
 		hs_printf(out, "-%c | ", o->letter);
 	hs_printf(out, "--%s) ", o->name);
-	if (o->values)
-		hs_printf(out, "how=(-W '%s')", o->values);
+	if (values)
+		hs_printf(out, "how=(-W '%s')", values);
 	else
 		hs_puts(out, is_dir(o)    ? "how=(-d)"
 			     : is_file(o) ? "how=(-f)"
@@ -110,6 +127,7 @@ static void put_bash(struct hs_out *out)
 
 static void put_zsh_option(struct hs_out *out, const struct hs_option *o)
 {
+	char *values HS_CLEANUP(hs_freep) = values_of(o);
 	const char *sign = o->argument ? "=" : "";
 	hs_puts(out, " \\\n\t\t\t");
 	if (o->letter)
@@ -120,8 +138,8 @@ static void put_zsh_option(struct hs_out *out, const struct hs_option *o)
 	hs_puts(out, "'[");
 	put_escaped(out, o->summary, "[]:\\", "'\\''");
 	hs_puts(out, "]");
-	if (o->values)
-		hs_printf(out, ":%s:(%s)", o->argument, o->values);
+	if (values)
+		hs_printf(out, ":%s:(%s)", o->argument, values);
 	else if (o->argument)
 		hs_printf(out, ":%s:%s", o->argument,
 			  is_dir(o)    ? "_files -/"
@@ -168,12 +186,13 @@ static void put_zsh(struct hs_out *out)
 static void put_fish_option(struct hs_out *out, const struct hs_command *c,
 			    const struct hs_option *o)
 {
+	char *values HS_CLEANUP(hs_freep) = values_of(o);
 	hs_printf(out, "complete -c heapsnap -n '__fish_seen_subcommand_from %s' -l %s",
 		  c->name, o->name);
 	if (o->letter)
 		hs_printf(out, " -s %c", o->letter);
-	if (o->values)
-		hs_printf(out, " -x -a '%s'", o->values);
+	if (values)
+		hs_printf(out, " -x -a '%s'", values);
 	else if (o->argument)
 		hs_puts(out, is_dir(o)    ? " -x -a '(__fish_complete_directories)'"
 			     : is_file(o) ? " -r -F"

@@ -3,6 +3,7 @@
 /* The pipeline: find, read, name, analyze, write. */
 #include "src/cmd/pipeline.h"
 
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -189,7 +190,7 @@ struct hs_error *hs_pipeline_open(const char *const *paths,
 	}
 	hs_progress_task("analyzing");
 	suppress(p);
-	p->findings = analyze(p->targets.at, p->targets.n);
+	p->findings = analyze(p->targets.at, options->figures_alone ? 0 : p->targets.n);
 	p->title = title_of(p, paths);
 	p->cwd = getcwd(NULL, 0);
 	p->report = (struct hs_report){
@@ -202,6 +203,7 @@ struct hs_error *hs_pipeline_open(const char *const *paths,
 		.title = p->title,
 		.top = options->top,
 		.details = options->details,
+		.measure = options->measure,
 	};
 	hs_progress_clear();
 	*ret = p;
@@ -225,6 +227,43 @@ void hs_pipeline_free(struct hs_pipeline *p)
 const struct hs_report *hs_pipeline_report(const struct hs_pipeline *p)
 {
 	return &p->report;
+}
+
+static bool is_called(const struct hs_profile *p, const char *id, bool by_pid)
+{
+	char pid[16];
+	snprintf(pid, sizeof(pid), "%u", p->process.pid);
+	return by_pid ? p->has & HS_HAS_PID && !strcmp(pid, id)
+		      : !strcmp(hs_string(p, p->process.id), id);
+}
+
+struct hs_error *hs_pipeline_choose(struct hs_pipeline *p, const char *id)
+{
+	for (int by_pid = 0; by_pid < 2; by_pid++) {
+		const struct hs_target *found = NULL;
+		for (size_t i = 0; i < p->targets.n; i++) {
+			if (!is_called(p->targets.at[i].profile, id, by_pid))
+				continue;
+			if (found)
+				return hs_error("several processes have the pid %s; name "
+						"one by its id, such as %s",
+						id,
+						hs_string(found->profile,
+							  found->profile->process.id));
+			found = &p->targets.at[i];
+		}
+		if (!found)
+			continue;
+		p->report.targets = found;
+		p->report.n_targets = 1;
+		p->report.title = hs_string(found->profile, found->profile->process.id);
+		hs_findings_free(HS_TAKE(p->findings));
+		p->findings = analyze(found, p->options.figures_alone ? 0 : 1);
+		p->report.findings = p->findings;
+		return NULL;
+	}
+	return hs_error("there is no process %s; 'heapsnap analyze --json -' lists them",
+			id);
 }
 
 typedef struct hs_error *open_function(const char *path, struct hs_output *ret);

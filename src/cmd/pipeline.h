@@ -26,6 +26,9 @@ struct hs_pipeline_options {
 
 	unsigned top; /* see struct hs_report */
 	bool details;
+	enum hs_measure measure;
+
+	bool figures_alone; /* nobody will ask for findings */
 };
 
 struct hs_pipeline;
@@ -41,6 +44,9 @@ void hs_pipeline_free(struct hs_pipeline *p); /* accepts NULL */
 
 /* The report on all processes together; good until the pipeline is freed. */
 const struct hs_report *hs_pipeline_report(const struct hs_pipeline *p);
+
+/* Leave all processes out but the one with this id, or else this pid. */
+HS_MUST_USE struct hs_error *hs_pipeline_choose(struct hs_pipeline *p, const char *id);
 
 /*
  * Write the report on all processes as FORMAT ("text", "html", "json") to
