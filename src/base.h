@@ -50,6 +50,7 @@ void hs_error_free(struct hs_error *err);
  * the input before anything is allocated, so running out is fatal: one
  * message on stderr, exit status 1.  Never used by the tracker.
  */
+_Noreturn void hs_out_of_memory(void); /* says so */
 void *hs_xmalloc(size_t size) __attribute__((__malloc__, __returns_nonnull__));
 void *hs_xcalloc(size_t n, size_t size) __attribute__((__malloc__, __returns_nonnull__));
 void *hs_xrealloc(void *p, size_t size) __attribute__((__returns_nonnull__));

@@ -11,7 +11,7 @@ struct hs_error {
 	char *message;
 };
 
-static void out_of_memory(void)
+void hs_out_of_memory(void)
 {
 	/* No formatting: stdio may want memory, too. */
 	fputs("heapsnap: out of memory\n", stderr);
@@ -22,7 +22,7 @@ void *hs_xmalloc(size_t size)
 {
 	void *p = malloc(size ? size : 1);
 	if (!p)
-		out_of_memory();
+		hs_out_of_memory();
 	return p;
 }
 
@@ -30,7 +30,7 @@ void *hs_xcalloc(size_t n, size_t size)
 {
 	void *p = calloc(n ? n : 1, size ? size : 1);
 	if (!p)
-		out_of_memory();
+		hs_out_of_memory();
 	return p;
 }
 
@@ -38,7 +38,7 @@ void *hs_xrealloc(void *p, size_t size)
 {
 	p = realloc(p, size ? size : 1);
 	if (!p)
-		out_of_memory();
+		hs_out_of_memory();
 	return p;
 }
 
@@ -52,7 +52,7 @@ static HS_PRINTF(1, 0) char *format_message(const char *format, va_list ap)
 {
 	char *s = NULL;
 	if (vasprintf(&s, format, ap) < 0)
-		out_of_memory();
+		hs_out_of_memory();
 	return s;
 }
 

@@ -27,12 +27,12 @@
 
 #include <assert.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/random.h>
 
 #include "src/array.h"
+#include "src/blocksort.h"
 #include "src/hash.h"
-#include "src/radix.h"
+#include "src/huge.h"
 
 struct slot {
 	uint64_t addr, size, born;
@@ -90,7 +90,6 @@ struct hs_fold {
 };
 
 #define FIRST_SLOTS ((size_t)1024)
-#define HUGE_PAGE   ((size_t)2 << 20)
 
 /*
  * A table that fits a cache has room to spare: what costs there is to guess wrong
@@ -109,22 +108,12 @@ static inline size_t home(const struct hs_fold *f, uint64_t addr)
 	return (size_t)(((uint64_t)product ^ (uint64_t)(product >> 64)) >> f->shift);
 }
 
-static struct slot *new_slots(size_t n)
-{
-	struct slot *slots = hs_xcalloc(n, sizeof(*slots));
-	/* Probes are random: with small pages each would miss the TLB, too. */
-	if (n * sizeof(*slots) >= 2 * HUGE_PAGE) {
-		uintptr_t from = ((uintptr_t)slots + HUGE_PAGE - 1) & ~(HUGE_PAGE - 1);
-		uintptr_t to = (uintptr_t)(slots + n) & ~(HUGE_PAGE - 1);
-		(void)madvise((void *)from, to - from, MADV_HUGEPAGE);
-	}
-	return slots;
-}
-
-/* An empty table of N slots, a power of two. */
+/* Room for N slots, a power of two, instead of those that there are. */
 static void set_slots(struct hs_fold *f, size_t n)
 {
-	f->slots = new_slots(n);
+	size_t before = f->slots ? f->mask + 1 : 0;
+	f->slots =
+		hs_huge_grow(f->slots, before * sizeof(*f->slots), n * sizeof(*f->slots));
 	f->mask = n - 1;
 	f->shift = 64 - (unsigned)__builtin_ctzll(n);
 }
@@ -162,7 +151,7 @@ void hs_fold_free(struct hs_fold *f)
 {
 	if (!f)
 		return;
-	free(f->slots);
+	hs_huge_free(f->slots, (f->mask + 1) * sizeof(*f->slots));
 	hs_array_free(&f->sites);
 	hs_array_free(&f->spreads);
 	hs_array_free(&f->threads);
@@ -188,15 +177,32 @@ static inline bool fit(size_t n_blocks, size_t n_slots)
 				      : n_blocks <= n_slots / 8 * 5;
 }
 
+/*
+ * In place, from behind: a slot's new place is twice as far, so it is behind all
+ * that were not moved yet.  The few of which that is not true, at the very
+ * beginning and around the end, wait until all others have moved.
+ */
 static void grow(struct hs_fold *f, size_t n_slots)
 {
-	struct slot *old = f->slots;
-	size_t n = f->mask + 1;
+	HS_ARRAY(struct slot) waiting = {0};
+	size_t i = f->mask + 1;
 	set_slots(f, n_slots);
-	for (size_t i = 0; i < n; i++)
-		if (old[i].site)
-			*find(f, old[i].addr) = old[i];
-	free(old);
+	while (i-- > 0) {
+		struct slot moving = f->slots[i];
+		if (!moving.site)
+			continue;
+		f->slots[i].site = 0;
+		size_t to = home(f, moving.addr);
+		while (to > i && to <= f->mask && f->slots[to].site)
+			to++;
+		if (to > i && to <= f->mask)
+			f->slots[to] = moving;
+		else
+			hs_array_push(&waiting, moving);
+	}
+	for (i = 0; i < waiting.n; i++)
+		*find(f, waiting.at[i].addr) = waiting.at[i];
+	hs_array_free(&waiting);
 }
 
 void hs_fold_reserve(struct hs_fold *f, size_t n_blocks)
@@ -778,21 +784,36 @@ void hs_fold_restore_frees(struct hs_fold *f, const struct hs_fold_frees *saved)
 	by->bytes += saved->bytes;
 }
 
+/* SLOT's block at *TO, which may be the slot itself. */
+static void tell_block(struct slot slot, struct hs_fold_block *to)
+{
+	*to = (struct hs_fold_block){slot.addr, slot.size, slot.born, slot.site - 1,
+				     slot.thread};
+}
+
 struct hs_fold_block *hs_fold_live(const struct hs_fold *f, size_t *n_ret)
 {
 	struct hs_fold_block *blocks = hs_xmalloc(f->n * sizeof(*blocks));
-	struct hs_radix_key *order HS_CLEANUP(hs_freep) =
-		hs_xmalloc(f->n * sizeof(*order));
 	size_t n = 0;
 	for (size_t i = 0; i <= f->mask; i++)
 		if (f->slots[i].site)
-			order[n++] = (struct hs_radix_key){f->slots[i].addr, i};
-	hs_radix_sort(order, n);
-	for (size_t i = 0; i < n; i++) {
-		const struct slot *s = &f->slots[order[i].index];
-		blocks[i] = (struct hs_fold_block){s->addr, s->size, s->born, s->site - 1,
-						   s->thread};
-	}
+			tell_block(f->slots[i], &blocks[n++]);
+	hs_sort_blocks(blocks, n);
+	*n_ret = n;
+	return blocks;
+}
+
+/* A slot becomes a block, or another's: they are of one size. */
+_Static_assert(sizeof(struct slot) == sizeof(struct hs_fold_block), "in its place");
+
+const struct hs_fold_block *hs_fold_lay_out(struct hs_fold *f, size_t *n_ret)
+{
+	struct hs_fold_block *blocks = (struct hs_fold_block *)f->slots;
+	size_t n = 0;
+	for (size_t i = 0; i <= f->mask; i++)
+		if (f->slots[i].site)
+			tell_block(f->slots[i], &blocks[n++]);
+	hs_sort_blocks(blocks, n);
 	*n_ret = n;
 	return blocks;
 }

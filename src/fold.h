@@ -166,4 +166,10 @@ void hs_fold_restore_frees(struct hs_fold *f, const struct hs_fold_frees *saved)
 /* The live blocks sorted by address; malloc'ed, the caller frees. */
 struct hs_fold_block *hs_fold_live(const struct hs_fold *f, size_t *n_ret);
 
+/*
+ * The same in F's own memory, where it takes none: F knows sums alone from now on,
+ * its blocks are good as long as F is, and no event may come.
+ */
+const struct hs_fold_block *hs_fold_lay_out(struct hs_fold *f, size_t *n_ret);
+
 #endif /* HS_FOLD_H */

@@ -5,8 +5,8 @@
 #include "src/array.h"
 #include "src/cursor.h"
 #include "src/hash.h"
+#include "src/huge.h"
 #include "src/out.h"
-#include "src/radix.h"
 
 #include "tests/lib/suite.h"
 
@@ -161,26 +161,21 @@ START_TEST(sizes_have_three_digits)
 }
 END_TEST
 
-/* Keys with few and with many digits, and equal ones. */
-START_TEST(keys_are_sorted_and_equal_ones_keep_their_order)
+/* Whatever a table of N pages becomes, what it held is there, and the rest is zero. */
+START_TEST(memory_that_grows_keeps_its_bytes_and_adds_zeros)
 {
-	static const uint64_t masks[] = {0, 7, 0xffff00, UINT64_MAX, UINT64_C(1) << 63};
-	struct hs_radix_key keys[500];
-	uint64_t random = 1;
-	for (size_t m = 0; m < HS_COUNT(masks); m++) {
-		for (size_t i = 0; i < HS_COUNT(keys); i++) {
-			random = random * UINT64_C(6364136223846793005) +
-				 1442695040888963407;
-			keys[i] = (struct hs_radix_key){
-				(random ^ random >> 29) & masks[m], i};
-		}
-		hs_radix_sort(keys, HS_COUNT(keys));
-		for (size_t i = 1; i < HS_COUNT(keys); i++)
-			ck_assert(keys[i - 1].key < keys[i].key ||
-				  (keys[i - 1].key == keys[i].key &&
-				   keys[i - 1].index < keys[i].index));
+	const size_t least = (size_t)64 << 10, most = (size_t)16 << 20;
+	unsigned char *p = hs_huge_grow(NULL, 0, least);
+	size_t size = least;
+	memset(p, 0xa5, least);
+	while (size < most) {
+		p = hs_huge_grow(p, size, 2 * size);
+		for (size_t i = 0; i < 2 * size; i += 64)
+			ck_assert_uint_eq(p[i], i < size ? 0xa5 : 0);
+		memset(p, 0xa5, 2 * size);
+		size *= 2;
 	}
-	hs_radix_sort(NULL, 0);
+	hs_huge_free(p, size);
 }
 END_TEST
 
@@ -189,4 +184,4 @@ HS_SUITE("floor", an_error_is_built_outward, pool_memory_is_zeroed_aligned_and_d
 	 a_cursor_fails_for_good_past_the_end, leb128_round_trips_and_overlong_forms_fail,
 	 a_count_that_the_bytes_cannot_pay_for_fails,
 	 hostile_strings_are_harmless_in_every_output, sizes_have_three_digits,
-	 keys_are_sorted_and_equal_ones_keep_their_order)
+	 memory_that_grows_keeps_its_bytes_and_adds_zeros)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 
 /* The fold, against arithmetic and against a heap as simple as can be. */
+#include "src/blocksort.h"
 #include "src/fold.h"
 
 #include "tests/lib/heapmodel.h"
@@ -290,6 +291,79 @@ START_TEST(a_split_block_is_two_that_have_its_bytes)
 }
 END_TEST
 
+static uint64_t next_random(uint64_t *random)
+{
+	*random = *random * UINT64_C(6364136223846793005) + 1442695040888963407;
+	return *random ^ *random >> 29;
+}
+
+/* Addresses that differ in few and in many bits, and equal ones. */
+START_TEST(blocks_are_sorted_in_their_place)
+{
+	static const uint64_t masks[] = {
+		0, 7, 0xffff0, UINT64_MAX, UINT64_C(1) << 63, 0x7ff00000fff0};
+	static struct hs_fold_block blocks[20000];
+	uint64_t random = 1;
+	for (size_t m = 0; m < 2 * HS_COUNT(masks); m++) {
+		size_t n = m % 2 ? HS_COUNT(blocks) : 500;
+		uint64_t sum = 0, sum_after = 0;
+		for (size_t i = 0; i < n; i++) {
+			uint64_t addr = next_random(&random) & masks[m / 2];
+			blocks[i] = (struct hs_fold_block){.addr = addr,
+							   .size = ~addr,
+							   .born = next_random(&random)};
+			sum += blocks[i].born ^ addr;
+		}
+		hs_sort_blocks(blocks, n);
+		for (size_t i = 0; i < n; i++) {
+			ck_assert(i == 0 || blocks[i - 1].addr <= blocks[i].addr);
+			ck_assert_uint_eq(blocks[i].size, ~blocks[i].addr);
+			sum_after += blocks[i].born ^ blocks[i].addr;
+		}
+		ck_assert_uint_eq(sum, sum_after);
+	}
+	hs_sort_blocks(NULL, 0);
+}
+END_TEST
+
+/* N blocks, of which a third goes; then what lives is laid out. */
+static void fill(size_t n, uint64_t random)
+{
+	struct hs_fold *f = hs_fold_new();
+	uint64_t behind = random; /* the same sequence, later */
+	for (size_t i = 0; i < n; i++) {
+		hs_fold_alloc(f, 0, 0, 1, next_random(&random), i, i);
+		if (i % 3 == 2)
+			hs_fold_dealloc(f, next_random(&behind), 0);
+	}
+	const struct hs_fold_totals *t = hs_fold_totals(f);
+	ck_assert_uint_eq(t->frees, n / 3);
+	ck_assert_uint_eq(t->overlaps + t->unmatched_frees, 0);
+	size_t n_live, n_laid;
+	struct hs_fold_block *live = hs_fold_live(f, &n_live);
+	ck_assert_uint_eq(n_live, n - n / 3);
+	const struct hs_fold_block *laid = hs_fold_lay_out(f, &n_laid);
+	ck_assert_uint_eq(n_laid, n_live);
+	for (size_t i = 0; i < n_live; i++) {
+		ck_assert(i == 0 || live[i - 1].addr < live[i].addr);
+		ck_assert_uint_eq(live[i].addr, laid[i].addr);
+		ck_assert_uint_eq(live[i].size, laid[i].size);
+		ck_assert_uint_eq(live[i].size, laid[i].born);
+		ck_assert_uint_eq(live[i].site, laid[i].site);
+	}
+	free(live);
+	hs_fold_free(f);
+}
+
+/* Many small ones, since only few slots at their ends are moved in another way. */
+START_TEST(a_table_that_doubles_keeps_every_block)
+{
+	fill(300000, 1);
+	for (uint64_t random = 2; random < 500; random++)
+		fill(2000, random);
+}
+END_TEST
+
 HS_SUITE("fold", the_latest_of_equal_peaks_counts_where_that_is_asked_for,
 	 a_split_block_is_two_that_have_its_bytes,
 	 random_events_of_a_sound_program_give_the_model_s_figures,
@@ -299,4 +373,5 @@ HS_SUITE("fold", the_latest_of_equal_peaks_counts_where_that_is_asked_for,
 	 a_failed_realloc_leaves_no_trace,
 	 a_realloc_in_flight_keeps_its_block_until_it_lands,
 	 sizes_that_would_overflow_are_cut, a_site_knows_its_only_thread,
-	 a_large_heap_grows_and_empties_again)
+	 a_large_heap_grows_and_empties_again, blocks_are_sorted_in_their_place,
+	 a_table_that_doubles_keeps_every_block)

@@ -57,7 +57,7 @@ static void put_numbers(struct hs_out *out, const uint64_t *values, size_t n)
 static void put_live_sets(struct rewriting *w, const struct hs_folding *f)
 {
 	size_t n;
-	struct hs_fold_block *live HS_CLEANUP(hs_freep) = hs_fold_live(f->fold, &n);
+	const struct hs_fold_block *live = hs_fold_lay_out(f->fold, &n);
 	size_t done = 0;
 	do {
 		size_t some = HS_MIN(n - done, (size_t)LIVE_ROWS);
