@@ -414,6 +414,12 @@ def check_recorded(tap, work):
         return json.loads(ran.out)["processes"][0]
 
     tap.equal(process("second").get("core"), newest, "a capture knows its core")
+    if shutil.which("zstd"):
+        subprocess.run(["zstd", "-q", "--rm", newest, "-o", "packed"], cwd=folder, check=True)
+        os.rename(folder + "/packed", f"{folder}/{newest}")
+        tap.equal(process("second").get("core"), newest, "also when it is packed")
+        subprocess.run(["zstd", "-dqf", newest, "-o", "plain"], cwd=folder, check=True)
+        os.rename(folder + "/plain", f"{folder}/{newest}")
     if len(cores) == 1:
         tap.say("core" not in process("first"), "and not that of another process",
                 process("first"))

@@ -11,6 +11,8 @@
 #include <unistd.h>
 
 #include "formats/format.h"
+#include "src/corepeek.h"
+#include "src/cursor.h"
 #include "src/file.h"
 #include "src/live.h"
 #include "tests/lib/corebuild.h"
@@ -602,6 +604,46 @@ START_TEST(a_living_process_is_read_in_batches_and_by_its_touched_pages)
 }
 END_TEST
 
+/* -- Whose it is -----------------------------------------------------------------------
+ */
+
+START_TEST(a_look_at_a_core_tells_its_process_and_survives_every_cut)
+{
+	static const uint8_t random[17] = "0123456789abcdef";
+	const uint64_t auxv[4] = {AT_RANDOM, 0x20010, AT_NULL, 0};
+	struct core c;
+	size_t size;
+	uint64_t r[27] = {0};
+	uint8_t found[16] = {0}, stack[0x1000] = {0};
+	memcpy(stack + 0x10, random, 16);
+	core_init(&c, EM_X86_64);
+	core_thread(&c, 43, 11, r, 27);
+	core_process(&c, 42, "x", "x");
+	core_auxv(&c, auxv, 2);
+	core_segment(&c, 0x10000, 0x1000, PF_R, "", 0);
+	core_segment(&c, 0x20000, 0x1000, PF_R | PF_W, stack, sizeof(stack));
+	uint8_t *data = core_finish(&c, &size);
+	struct hs_cursor in = hs_cursor(data, size, "core");
+	ck_assert(hs_core_peek(&in, 42, UINT64_MAX, found));
+	ck_assert_mem_eq(found, random, 16);
+	in = hs_cursor(data, size, "core");
+	ck_assert(!hs_core_peek(&in, 43, UINT64_MAX, found));
+	in = hs_cursor(data, size, "core");
+	ck_assert(!hs_core_peek(&in, 42, 64, found));
+	size_t n_found = 0;
+	for (size_t n = 0; n < size; n += 7) {
+		uint8_t *cut = hs_xmalloc(n + 1);
+		memcpy(cut, data, n);
+		in = hs_cursor(cut, n, "core");
+		n_found += hs_core_peek(&in, 42, UINT64_MAX, found);
+		free(cut);
+	}
+	/* Only the rest of the stack is behind those bytes. */
+	ck_assert_uint_lt(n_found, sizeof(stack) / 7 + 1);
+	free(data);
+}
+END_TEST
+
 HS_SUITE("image", registers_of_x86_64_have_their_dwarf_numbers,
 	 an_aarch64_core_has_its_registers_tls_and_pac_mask,
 	 process_signal_and_files_are_read_from_the_notes,
@@ -618,4 +660,5 @@ HS_SUITE("image", registers_of_x86_64_have_their_dwarf_numbers,
 	 a_core_of_100_gigabytes_is_mapped_and_never_read_whole,
 	 bytes_of_a_core_are_read_where_they_lie,
 	 data_is_told_range_by_range_and_within_bounds,
+	 a_look_at_a_core_tells_its_process_and_survives_every_cut,
 	 a_living_process_is_read_in_batches_and_by_its_touched_pages)

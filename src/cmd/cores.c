@@ -6,23 +6,31 @@
 #include <glob.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "formats/format.h"
 #include "src/cmd/images.h"
 #include "src/cmd/inputs.h"
 #include "src/cmd/output.h"
-#include "src/cursor.h"
+#include "src/corepeek.h"
 #include "src/file.h"
 #include "src/image.h"
 #include "src/out.h"
 #include "src/source.h"
 
-#define SYSTEMD "/var/lib/systemd/coredump/core.*."
+/* Those that core_pattern may pipe cores to, and where they put that of a pid. */
+static const struct {
+	const char *program, *before, *after;
+} keepers[] = {
+	{"systemd-coredump", "/var/lib/systemd/coredump/core.*.", ".*"},
+	{"apport", "/var/lib/apport/coredump/core.*.", ".*"},
+	{"abrt-hook-ccpp", "/var/spool/abrt/ccpp-*-", "/coredump"},
+};
 
-/* A packed core must be unpacked to be sure: not a large one without being asked. */
-#define MAX_PACKED ((uint64_t)64 << 20)
-#define MAX_TRIES  64u
+/* Seconds of work: what tells whose a packed core is lies near its end. */
+#define MAX_UNPACKED ((uint64_t)4 << 30)
+#define MAX_TRIES    64u
 
 /* -- Where a core may lie
  * ---------------------------------------------------------------- */
@@ -62,6 +70,15 @@ static void expand(struct hs_out *out, const char *pattern, uint32_t pid)
 		hs_printf(out, ".%u", pid);
 }
 
+static char *find_keeper(const char *command, uint32_t pid)
+{
+	for (size_t i = 0; i < HS_COUNT(keepers); i++)
+		if (strstr(command, keepers[i].program))
+			return hs_xasprintf("%s%u%s", keepers[i].before, pid,
+					    keepers[i].after);
+	return NULL;
+}
+
 /* The pattern for glob(3) of the cores of process PID, or NULL; malloc'ed. */
 static char *find_pattern(uint32_t pid)
 {
@@ -70,9 +87,7 @@ static char *find_pattern(uint32_t pid)
 	    !pattern[0])
 		return NULL;
 	if (pattern[0] == '|')
-		return strstr(pattern, "systemd-coredump")
-			       ? hs_xasprintf(SYSTEMD "%u.*", pid)
-			       : NULL;
+		return find_keeper(pattern, pid);
 	struct hs_out out;
 	hs_out_init(&out, -1);
 	expand(&out, pattern, pid);
@@ -89,36 +104,60 @@ static bool is_of(const struct hs_image *image, const struct hs_profile *p)
 	       !strcmp(random, hs_string(p, p->process.at_random));
 }
 
-static struct hs_error *open_core(const char *path, struct hs_image **ret)
+/* A packed one may be of any size: a look at it stores nothing. */
+static bool fits_packed(struct hs_source *source, const struct hs_profile *p)
 {
-	struct hs_source *source;
+	uint8_t bytes[16];
+	char random[HS_AT_RANDOM_SIZE];
+	if (!hs_core_peek(hs_source_cursor(source), p->process.pid, MAX_UNPACKED, bytes))
+		return false;
+	hs_random_text(bytes, random);
+	return !strcmp(random, hs_string(p, p->process.at_random));
+}
+
+/* Others are mapped, and hardly read. */
+static bool fits_plain(const char *path, const struct hs_profile *p)
+{
+	const struct hs_format *core = hs_format_by_name("core");
 	struct hs_file file;
-	enum hs_match match;
-	struct hs_error *err = hs_source_open(path, &source);
-	if (err)
-		return err;
-	const struct hs_cursor *head = hs_source_cursor(source);
-	const struct hs_format *format =
-		hs_format_guess(head->pos, hs_cur_left(head), path, &match);
-	bool packed = hs_source_packed(source);
-	hs_source_close(source);
-	if (!format || !format->image)
-		return hs_error("%s is no core", path);
-	err = hs_file_open(path, packed ? MAX_PACKED : 0, &file);
-	if (err)
-		return err;
-	err = format->image(&file, ret);
-	hs_file_close(&file);
-	return err;
+	struct hs_image *image = NULL;
+	struct hs_error *err = hs_file_open(path, 1, &file);
+	if (!err && core->probe(file.data, file.size) != HS_MATCH_NO)
+		err = core->image(&file, &image);
+	if (!err)
+		hs_file_close(&file);
+	hs_error_free(err);
+	bool fits = image && is_of(image, p);
+	hs_image_free(image);
+	return fits;
 }
 
 static bool fits(const char *path, const struct hs_profile *p)
 {
-	struct hs_image *image = NULL;
-	hs_error_free(open_core(path, &image));
-	bool fits = image && is_of(image, p);
-	hs_image_free(image);
-	return fits;
+	struct hs_source *source;
+	struct hs_error *err = hs_source_open(path, &source);
+	if (err) {
+		hs_error_free(err);
+		return false;
+	}
+	bool packed = hs_source_packed(source);
+	bool fits = packed && fits_packed(source, p);
+	hs_source_close(source);
+	return packed ? fits : fits_plain(path, p);
+}
+
+/* The newest first: of hundreds in one folder only some are looked at. */
+static int compare_ages(const void *pa, const void *pb)
+{
+	struct stat a, b;
+	const char *x = *(char *const *)pa, *y = *(char *const *)pb;
+	if (stat(x, &a) != 0 || stat(y, &b) != 0)
+		return strcmp(x, y);
+	if (a.st_mtim.tv_sec != b.st_mtim.tv_sec)
+		return a.st_mtim.tv_sec < b.st_mtim.tv_sec ? 1 : -1;
+	if (a.st_mtim.tv_nsec != b.st_mtim.tv_nsec)
+		return a.st_mtim.tv_nsec < b.st_mtim.tv_nsec ? 1 : -1;
+	return strcmp(x, y);
 }
 
 /* The first core that PATTERN leads to and that is P's, or NULL; malloc'ed. */
@@ -126,10 +165,13 @@ static char *search(const char *pattern, const struct hs_profile *p)
 {
 	glob_t found = {0};
 	char *path = NULL;
-	if (glob(pattern, 0, NULL, &found) == 0)
+	if (glob(pattern, 0, NULL, &found) == 0) {
+		qsort(found.gl_pathv, found.gl_pathc, sizeof(*found.gl_pathv),
+		      compare_ages);
 		for (size_t i = 0; i < found.gl_pathc && i < MAX_TRIES && !path; i++)
 			if (fits(found.gl_pathv[i], p))
 				path = hs_xstrdup(found.gl_pathv[i]);
+	}
 	globfree(&found);
 	return path;
 }

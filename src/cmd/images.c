@@ -12,17 +12,22 @@
 #include "src/symbols.h"
 #include "src/unwind.h"
 
+void hs_random_text(const uint8_t bytes[16], char ret[HS_AT_RANDOM_SIZE])
+{
+	for (size_t i = 0; i < 16; i++) {
+		ret[2 * i] = "0123456789abcdef"[bytes[i] >> 4];
+		ret[2 * i + 1] = "0123456789abcdef"[bytes[i] & 15];
+	}
+	ret[HS_AT_RANDOM_SIZE - 1] = '\0';
+}
+
 bool hs_image_at_random(const struct hs_image *image, char ret[HS_AT_RANDOM_SIZE])
 {
 	uint8_t bytes[(HS_AT_RANDOM_SIZE - 1) / 2];
 	uint64_t at = hs_image_auxv(image, AT_RANDOM);
 	if (!at || !hs_image_read_all(image, at, bytes, sizeof(bytes)))
 		return false;
-	for (size_t i = 0; i < sizeof(bytes); i++) {
-		ret[2 * i] = "0123456789abcdef"[bytes[i] >> 4];
-		ret[2 * i + 1] = "0123456789abcdef"[bytes[i] & 15];
-	}
-	ret[HS_AT_RANDOM_SIZE - 1] = '\0';
+	hs_random_text(bytes, ret);
 	return true;
 }
 

@@ -19,6 +19,7 @@ struct hs_profile *hs_image_profile(struct hs_image *image, struct hs_imagefiles
 /* The bytes at AT_RANDOM in hex; false where the image lacks them. */
 #define HS_AT_RANDOM_SIZE 33
 bool hs_image_at_random(const struct hs_image *image, char ret[HS_AT_RANDOM_SIZE]);
+void hs_random_text(const uint8_t bytes[16], char ret[HS_AT_RANDOM_SIZE]);
 
 /*
  * GIVEN, which is borrowed, and where process PID sees its files unless GIVEN

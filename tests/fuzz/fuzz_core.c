@@ -1,15 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * Any bytes as a core: open it, read about in it, walk its stacks, seal the
- * profile.  No file of this machine is opened: what lies below the only sysroot
- * is none, and a foreign file counts by its build-id alone.
+ * Any bytes as a core: tell whose it is, open it, read about in it, walk its stacks, seal
+ * the profile.  No file of this machine is opened: what lies below the only sysroot is
+ * none, and a foreign file counts by its build-id alone.
  */
 #include <string.h>
 
 #include "formats/format.h"
 #include "src/build.h"
+#include "src/corepeek.h"
 #include "src/crash.h"
+#include "src/cursor.h"
 #include "src/file.h"
 #include "src/image.h"
 #include "src/imagefiles.h"
@@ -28,6 +30,10 @@ static void read_about(const struct hs_image *image)
 			abort();
 		hs_image_read(image, m->end - 1, buffer, sizeof(buffer));
 		hs_image_read(image, m->start + m->n_bytes, buffer, sizeof(buffer));
+		struct hs_image_extent e;
+		if (hs_image_next_data(image, m->start, m->end, &e) &&
+		    (e.start >= e.end || e.start < m->start || e.end > m->end))
+			abort();
 	}
 	for (size_t i = 0; i < image->modules.n; i++)
 		if (!hs_image_module(image, image->modules.at[i].start))
@@ -50,6 +56,9 @@ static void walk(struct hs_image *image)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	const struct hs_format *format = hs_format_by_name("core");
+	struct hs_cursor in = hs_cursor(data, size, "core");
+	uint8_t random[16];
+	hs_core_peek(&in, 4242, UINT64_MAX, random);
 	if (format->probe(data, size) == HS_MATCH_NO)
 		return 0;
 	struct hs_image *image;
