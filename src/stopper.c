@@ -33,6 +33,18 @@ static long read_number(const char *path, const char *key)
 	return value;
 }
 
+/* The first one maps all users to themselves (user_namespaces(7)). */
+static bool in_user_namespace(void)
+{
+	unsigned long inside, outside, n;
+	FILE *in = fopen("/proc/self/uid_map", "re");
+	bool first = !in || (fscanf(in, "%lu %lu %lu", &inside, &outside, &n) == 3 &&
+			     inside == 0 && outside == 0 && n == UINT32_MAX);
+	if (in)
+		fclose(in);
+	return !first;
+}
+
 static struct hs_error *explain_yama(pid_t pid, long scope)
 {
 	if (scope == 3)
@@ -64,16 +76,21 @@ static struct hs_error *explain_denial(pid_t pid)
 				pid, owner);
 	if (scope > 0 && (geteuid() != 0 || scope == 3))
 		return explain_yama(pid, scope);
-	if (geteuid() != 0)
-		return hs_error("process %d must not be looked at: it has more rights "
-				"than you (set-user-ID, capabilities), or made itself "
-				"undumpable; run this as root",
-				pid);
 	if (read_number("/proc/self/status", "Seccomp:") > 0)
 		return hs_error("process %d must not be looked at: a seccomp filter "
 				"forbids ptrace here; in a container, start it with "
 				"--cap-add=SYS_PTRACE or --security-opt "
 				"seccomp=unconfined, or run this on the host",
+				pid);
+	if (in_user_namespace())
+		return hs_error("process %d must not be looked at: this runs in a user "
+				"namespace, as in a rootless container, and the process "
+				"does not belong to it; run this outside",
+				pid);
+	if (geteuid() != 0)
+		return hs_error("process %d must not be looked at: it has more rights "
+				"than you (set-user-ID, capabilities), or made itself "
+				"undumpable; run this as root",
 				pid);
 	return hs_error(
 		"process %d must not be looked at: root lacks CAP_SYS_PTRACE here; "

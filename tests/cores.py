@@ -12,6 +12,7 @@ import re
 import resource
 import shutil
 import signal
+import struct
 import subprocess
 import sys
 
@@ -309,6 +310,69 @@ def check_refusals(tap):
     s.end()
 
 
+PTRACE, PR_SET_NO_NEW_PRIVS, PR_SET_SECCOMP, PR_CAPBSET_DROP = 101, 38, 22, 24
+CLONE_NEWUSER, CAP_SYS_PTRACE = 0x10000000, 19
+
+
+def forbid_ptrace():
+    """A seccomp filter: ptrace(2) fails with EPERM (x86-64)."""
+    code = [(0x20, 0, 0, 0), (0x15, 0, 1, PTRACE), (0x06, 0, 0, 0x00050001), (0x06, 0, 0, 0x7fff0000)]
+    rules = ctypes.create_string_buffer(b"".join(struct.pack("<HBBI", *c) for c in code))
+    program = ctypes.create_string_buffer(struct.pack("<H6xQ", len(code), ctypes.addressof(rules)))
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) or libc.prctl(PR_SET_SECCOMP, 2, program, 0, 0):
+        raise OSError(ctypes.get_errno(), "seccomp")
+
+
+def drop_ptrace():
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.prctl(PR_CAPBSET_DROP, CAP_SYS_PTRACE, 0, 0, 0):
+        raise OSError(ctypes.get_errno(), "prctl")
+
+
+def become_nobody():
+    os.setgroups([])
+    os.setgid(65534)
+    os.setuid(65534)
+
+
+def unshare_user():
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.unshare(CLONE_NEWUSER):
+        raise OSError(ctypes.get_errno(), "unshare")
+
+
+def check_denials(tap, work):
+    """Each way in which the kernel forbids to look, as far as it can be made here."""
+    folder = work + "/others"
+    os.mkdir(folder)
+    os.chmod(work, 0o755)
+    os.chmod(folder, 0o755)
+    heapsnap = shutil.copy2(hs.HEAPSNAP, folder)
+    root = os.geteuid() == 0
+    cases = [("a seccomp filter", forbid_ptrace, True, "seccomp=unconfined"),
+             ("a process of somebody else", become_nobody, root, "belongs to user 0; run this as"),
+             ("root without CAP_SYS_PTRACE", drop_ptrace, root, "--cap-add=SYS_PTRACE"),
+             ("a user namespace", unshare_user, True, "user namespace")]
+    s = Sleepers()
+    for name, restrict, possible, says in cases:
+        if not possible:
+            tap.skip(name, "only root can make that")
+            continue
+        for command in (["core"], ["snap", "--dump", "-o", folder + "/never.core"]):
+            try:
+                ran = subprocess.run([heapsnap, *command, str(s.pid)], preexec_fn=restrict,
+                                     capture_output=True, timeout=hs.LIMIT_S, check=False,
+                                     env=hs.environment())
+            except (subprocess.SubprocessError, PermissionError) as e:
+                tap.skip(f"{name}: {command[0]}", f"cannot be made here: {e}")
+                continue
+            tap.say(ran.returncode == 1 and says in ran.stderr.decode() and not ran.stdout and
+                    not os.path.exists(folder + "/never.core"),
+                    f"{name}: {command[0]} says how to allow it", ran.stderr.decode())
+    tap.equal((s.ask("count"), s.end()), ("0", 7), "who was refused did no harm")
+
+
 def check_dead(tap, work):
     """A core of the kernel, where it writes them into the working directory."""
     folder = work + "/dead"
@@ -458,6 +522,7 @@ def main():
         check_signals(tap)
         check_replaced(tap, work)
         check_refusals(tap)
+        check_denials(tap, work)
     else:
         tap.skip("living processes", "yama lets nobody but parents and root look at processes")
     check_dead(tap, work)
