@@ -76,6 +76,7 @@ static void keep(struct tr_memo_entry *e, const struct tr_trail *t, uint64_t nex
 	e->epoch = t->epoch;
 	e->needs_fp = m->needs_fp;
 	e->misfits = 0;
+	e->last_hash = 0;
 	e->salt = salt_of(e);
 }
 

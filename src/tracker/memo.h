@@ -21,7 +21,7 @@
 #include "src/tracker/trail.h"
 
 #define TR_MEMO_ENTRIES 2048u
-#define TR_MEMO_WORDS   72u /* stacks with more are not kept */
+#define TR_MEMO_WORDS   96u /* stacks with more are not kept */
 #define TR_MEMO_BATCH   8u  /* words are hashed so many at a time */
 
 struct tr_memo_entry {
@@ -33,6 +33,9 @@ struct tr_memo_entry {
 	uint16_t n; /* words; the last is repeated to a multiple of TR_MEMO_BATCH */
 	bool needs_fp;
 	uint8_t misfits; /* stacks of another shape that came here in a row */
+	/* The last stack of this shape: one in two comes again, and this line is here. */
+	uint32_t last_id;
+	uint64_t last_hash;
 	uint16_t place[TR_MEMO_WORDS]; /* in words from TR_BELOW_SP below sp */
 };
 

@@ -3,11 +3,11 @@
 /* Who gets a trail, and who a memo. */
 #include "src/tracker/recall.h"
 
-#define WALKS_FOR_TRAIL 64u
+#define WALKS_FOR_TRAIL 512u
 #define WALKS_FOR_MEMO  2048u
 
 /* 6 MiB: the tracker's tables, with these, stay below 16. */
-#define MEMOS 16u
+#define MEMOS 12u
 
 /* Each was left behind by a handler that jumped out of the tracker. */
 #define TRAILS_MAX 8u

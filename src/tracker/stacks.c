@@ -44,18 +44,33 @@ static uint32_t new_id(struct tr_stream *s, uint64_t hash, uint32_t flags, size_
 	return id;
 }
 
+/*
+ * Most stacks have few frames and are known from another thread: the pages of S->pcs
+ * stay untouched as long as that is so.
+ */
+#define FEW_FRAMES 64u
+
 /* The id of a stack that has to be walked in full. */
 static uint32_t walk(struct tr_stream *s, const uint64_t *slot, uint64_t fp,
 		     uintptr_t guard)
 {
 	uint32_t flags = 0, epoch = __atomic_load_n(&tr_epoch, __ATOMIC_ACQUIRE);
-	uint64_t *pcs = s->pcs;
+	uint64_t few[FEW_FRAMES], *pcs = s->pcs, *walked = few;
 	if (TR_UNLIKELY(!pcs)) /* zeroed by a fork just now */
 		return 0;
-	size_t n = tr_unwind_alike(slot, fp, &s->shape, pcs, TR_MAX_FRAMES, &flags);
-	uint64_t hash = table_hash(hash_stack(pcs, n), epoch, flags);
+	size_t n = tr_unwind_alike(slot, fp, &s->shape, few, FEW_FRAMES, &flags);
+	if (TR_UNLIKELY(n == FEW_FRAMES)) {
+		flags = 0;
+		walked = pcs;
+		n = tr_unwind_alike(slot, fp, &s->shape, pcs, TR_MAX_FRAMES, &flags);
+	}
+	uint64_t hash = table_hash(hash_stack(walked, n), epoch, flags);
 	uint32_t id = tr_intern_find(hash);
-	return TR_LIKELY(id) ? id : new_id(s, hash, flags, n, guard);
+	if (TR_LIKELY(id))
+		return id;
+	if (walked == few)
+		memcpy(pcs, few, n * sizeof(*pcs));
+	return new_id(s, hash, flags, n, guard);
 }
 
 /* The id of the stack that T leads to, which is not known to it. */
@@ -130,12 +145,16 @@ uint32_t tr_stack_id(struct tr_stream *s, const uint64_t *slot, uint64_t fp)
 		q.e = tr_memo_at(memo, slot, q.next);
 		if (TR_LIKELY(tr_memo_suits(q.e, epoch, slot, q.next))) {
 			q.hash = tr_memo_hash(q.e, slot, fp);
-			id = tr_intern_recent(q.hash);
-			if (TR_LIKELY(id)) {
-				tr_verify_memo(id, slot, fp);
-				tr_memo_knew(memo);
-				return id;
+			if (q.hash != q.e->last_hash) {
+				id = tr_intern_recent(q.hash);
+				if (TR_UNLIKELY(!id))
+					return follow(s, slot, fp, &q);
+				q.e->last_hash = q.hash;
+				q.e->last_id = id;
 			}
+			tr_verify_memo(q.e->last_id, slot, fp);
+			tr_memo_knew(memo);
+			return q.e->last_id;
 		}
 	}
 	return follow(s, slot, fp, &q);

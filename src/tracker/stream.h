@@ -28,7 +28,7 @@
  * Chunks that a stream hopes to use again: few, or many (64 MiB) as soon as the
  * recorder lags.  What is forgotten stays in the file for nothing.
  */
-#define TR_FEW_CHUNKS  64u
+#define TR_FEW_CHUNKS  16u
 #define TR_MANY_CHUNKS 1024u
 
 struct tr_stream {

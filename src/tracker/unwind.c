@@ -181,7 +181,8 @@ size_t tr_unwind_alike(const uint64_t *slot, uint64_t fp, struct tr_shape *shape
 	size_t n = walk(slot, fp, shape, pcs, room, &flags);
 	*flags_ret |= flags;
 #ifdef HS_VERIFY_UNWIND
-	tr_verify_unwind(slot, pcs, n, flags);
+	if (n < room) /* else it may be that there was none for the rest */
+		tr_verify_unwind(slot, pcs, n, flags);
 #endif
 	return n;
 }

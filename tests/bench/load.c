@@ -7,6 +7,7 @@
  *      load deep DEPTH N              N blocks in a ring of 1024, by 512 paths of two
  *                                     functions that call each other, DEPTH frames deep
  *      load threads DEPTH N           two threads, N blocks each, in rings of 512
+ *      load idle THREADS N            N blocks in each of many threads, which stay
  *      load retain STACKS N           N and a half times N blocks of mixed sizes from
  *                                     STACKS stacks; half times N of them are freed
  */
@@ -195,6 +196,37 @@ PATH(6)
 PATH(7)
 PATH(8)
 
+static pthread_barrier_t all_idle;
+
+OWN_FRAME static void few_blocks(void)
+{
+	for (long i = 0; i < count; i++)
+		free(allocate((size_t)(16 + i % 100)));
+}
+
+static void *be_idle(void *unused)
+{
+	(void)unused;
+	few_blocks();
+	free(allocate(1000));
+	pthread_barrier_wait(&all_idle);
+	return NULL;
+}
+
+static void run_idle(unsigned n)
+{
+	pthread_t thread;
+	pthread_attr_t small;
+	pthread_attr_init(&small);
+	pthread_attr_setstacksize(&small, 64 << 10);
+	pthread_attr_setdetachstate(&small, PTHREAD_CREATE_DETACHED);
+	pthread_barrier_init(&all_idle, NULL, n + 1);
+	for (unsigned i = 0; i < n; i++)
+		if (pthread_create(&thread, &small, be_idle, NULL))
+			abort();
+	pthread_barrier_wait(&all_idle);
+}
+
 static void run_retain(long stacks)
 {
 	size_t n = (size_t)count, total = n + n / 2;
@@ -217,6 +249,7 @@ int main(int argc, char **argv)
 {
 	if (argc != 4) {
 		fputs("usage: load tight|deep|threads DEPTH N\n"
+		      "       load idle THREADS N\n"
 		      "       load retain STACKS N\n",
 		      stderr);
 		return 2;
@@ -229,6 +262,8 @@ int main(int argc, char **argv)
 		run_deep(k);
 	else if (!strcmp(argv[1], "threads"))
 		run_threads(k);
+	else if (!strcmp(argv[1], "idle") && k > 0)
+		run_idle((unsigned)k);
 	else if (!strcmp(argv[1], "retain") && k > 0)
 		run_retain(k);
 	else
