@@ -383,6 +383,17 @@ static void put_freed_by(struct json *j, const struct hs_finding *f)
 	end(j, ']');
 }
 
+/* Of 1000 blocks, with three decimals. */
+static void put_stay_rate(struct json *j, const struct hs_finding *f)
+{
+	if (f->kind != HS_LEAK_GROWTH || !f->blocks || f->allocs < f->blocks)
+		return;
+	unsigned __int128 thousandths = (unsigned __int128)f->blocks * 1000000;
+	unsigned long long rate = (unsigned long long)(thousandths / f->allocs);
+	put_key(j, "blocks_per_1000_allocations");
+	hs_printf(j->out, "%llu.%03llu", rate / 1000, rate % 1000);
+}
+
 static void put_leak(struct json *j, const struct hs_finding *f)
 {
 	put_line(j);
@@ -396,6 +407,9 @@ static void put_leak(struct json *j, const struct hs_finding *f)
 	put_number(j, "stacks", f->n_stacks);
 	if (f->bytes_per_hour)
 		put_number(j, "bytes_per_hour", f->bytes_per_hour);
+	if (f->since_ns)
+		put_moment(j, f->profile, "since_ns", f->since_ns);
+	put_stay_rate(j, f);
 	if (f->first_ns)
 		put_moment(j, f->profile, "first_ns", f->first_ns);
 	if (f->last_ns)
@@ -447,7 +461,8 @@ static void put_leaks(struct json *j, const struct hs_report *report)
 	struct rest *rests = hs_xcalloc(report->n_targets + 1, sizeof(*rests));
 	begin_lines(j, "leaks");
 	for (; n--; f++) {
-		if (f->type != HS_FINDING_LEAK || f->kind == HS_LEAK_REACHABLE)
+		if (f->type != HS_FINDING_LEAK ||
+		    (f->kind == HS_LEAK_REACHABLE && !report->all))
 			continue;
 		struct rest *rest = &rests[target_of(report, f->profile)];
 		if (rest->listed++ < MAX_LEAKS) {

@@ -36,6 +36,17 @@ enum hs_pattern {
 
 enum hs_confidence { HS_HIGH, HS_MEDIUM, HS_LOW };
 
+/* Why something of kind reachable is no leak. */
+enum hs_excuse {
+	HS_EXCUSE_NONE,
+	HS_EXCUSE_KEPT,      /* by libc or the loader, by design */
+	HS_EXCUSE_EXEC,      /* another program took the process over */
+	HS_EXCUSE_IN_FLIGHT, /* young: it would have been freed soon */
+	HS_EXCUSE_PATTERN,   /* it does not grow: a cache */
+	HS_EXCUSE_HELD,      /* something still points to it */
+	HS_EXCUSES,
+};
+
 enum hs_hotspot_by {
 	HS_BY_PEAK,
 	HS_BY_ALLOCATED,
@@ -61,7 +72,10 @@ struct hs_finding {
 	enum hs_leak_kind kind;
 	enum hs_pattern pattern;
 	enum hs_confidence confidence;
+	enum hs_excuse excuse;
 	uint64_t bytes_per_hour, first_ns, last_ns; /* 0: unknown */
+	uint64_t since_ns;           /* when growth began, or the step was; 0: unknown */
+	uint64_t allocs, frees;      /* in all at these places */
 	const char *const *evidence; /* sentences, NULL-terminated; may be NULL */
 
 	/* hotspots */

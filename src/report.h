@@ -33,6 +33,7 @@ struct hs_report {
 	bool details;      /* text: whole stacks, library frames included */
 
 	enum hs_measure measure; /* by what stacks are weighed in exports */
+	bool all;                /* also list what is no leak */
 };
 
 /* How many places in the stacks have a function's name. */

@@ -25,6 +25,7 @@ enum {
 	OPT_WRITE,
 	OPT_TOP,
 	OPT_DETAILS,
+	OPT_ALL,
 	OPT_COLOR,
 	OPT_EXE,
 	OPT_SYSROOT,
@@ -51,6 +52,7 @@ static const struct hs_option options[] = {
 	{OPT_TOP, "top", 0, "N", "list N places in the summary", NULL},
 	{OPT_DETAILS, "details", 0, NULL,
 	 "whole stacks, paths and arguments in the summary", NULL},
+	{OPT_ALL, "all", 0, NULL, "also list what is no leak", NULL},
 	{OPT_COLOR, "color", 0, "WHEN", "auto, always or never; NO_COLOR is stronger",
 	 "auto always never"},
 	{OPT_EXE, "exe", 0, "FILE", "an executable that moved since; repeatable", NULL},
@@ -78,7 +80,7 @@ struct request {
 	HS_ARRAY(struct single) singles;
 	enum hs_color_choice color;
 	unsigned top;
-	bool details, quiet;
+	bool details, all, quiet;
 };
 
 static void add_single(struct hs_options *o, struct request *r, const char *format,
@@ -148,6 +150,9 @@ static void read_option(struct hs_options *o, int id, struct request *r)
 		break;
 	case OPT_DETAILS:
 		r->details = true;
+		break;
+	case OPT_ALL:
+		r->all = true;
 		break;
 	case OPT_COLOR:
 		if (!hs_parse_color(o->value, &r->color))
@@ -264,6 +269,7 @@ static int analyze(struct request *r)
 		.debuginfod = r->files.debuginfod,
 		.top = r->top,
 		.details = r->details,
+		.all = r->all,
 	};
 	if (r->quiet)
 		hs_log_set_level(HS_LOG_ERROR);

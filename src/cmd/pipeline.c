@@ -204,6 +204,7 @@ struct hs_error *hs_pipeline_open(const char *const *paths,
 		.top = options->top,
 		.details = options->details,
 		.measure = options->measure,
+		.all = options->all,
 	};
 	hs_progress_clear();
 	*ret = p;

@@ -29,6 +29,7 @@ struct hs_pipeline_options {
 	enum hs_measure measure;
 
 	bool figures_alone; /* nobody will ask for findings */
+	bool all;
 };
 
 struct hs_pipeline;

@@ -1,0 +1,147 @@
+# SPDX-License-Identifier: MIT
+"""Leaks and their look-alikes, end to end: programs with a known truth do a step for
+each snapshot that is taken, so no machine is too slow; then they end, or are killed."""
+import glob
+import os
+import signal
+import struct
+import subprocess
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib"))
+import hs
+from tap import Tap
+
+STEPS = 60
+PATIENCE_S = 100
+
+
+def tick_of(folder):
+    """How many snapshots the recorder asked for, or None."""
+    for path in glob.glob(folder + "/*.hsnap"):
+        with open(path, "rb") as f:
+            header = f.read(184)
+        if len(header) == 184 and struct.unpack_from("<I", header, 176)[0]:
+            return struct.unpack_from("<I", header, 116)[0]
+    return None
+
+
+class Served:
+    """A victim that has done STEPS steps, one after each snapshot."""
+
+    def __init__(self, folder, name, how, ending):
+        env = hs.environment(LD_PRELOAD=hs.TRACKER, HEAPSNAP_DIR=folder, HEAPSNAP_INTERVAL="10ms",
+                             HEAPSNAP_REPORT="none")
+        words = [hs.victim(name), how] + (["exit"] if ending == "exit" else [])
+        with subprocess.Popen(words, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as p:
+            seen = -1
+            for done in range(1, STEPS + 1):
+                assert hs.wait_for(lambda: (tick_of(folder) or -1) > seen), "no snapshot came"
+                seen = tick_of(folder)
+                p.stdin.write(b".")
+                p.stdin.flush()
+                assert int(p.stdout.readline()) == done
+            if ending == "kill":
+                p.send_signal(signal.SIGKILL)
+            p.stdin.close()
+            self.status = p.wait(PATIENCE_S)
+        assert self.status == (-signal.SIGKILL if ending == "kill" else 0)
+        assert hs.wait_for(lambda: all(hs.state_of(f) == 2 for f in glob.glob(folder + "/*.hsnap")))
+        self.report = hs.analyzed(folder, options=["--all"])
+
+    def leaks(self):
+        """Those that are said to be, of the program's own; libc's buffers are no matter."""
+        return [l for l in self.report["leaks"] if l["kind"] != "reachable"]
+
+    def only(self):
+        found = self.leaks()
+        assert len(found) == 1, f"{len(found)} leaks: {[describe(l) for l in found]}"
+        return found[0]
+
+
+def culprit(leak):
+    return leak["stack"][leak["culprit"]]
+
+
+def describe(leak):
+    return (culprit(leak).get("function"), leak["kind"], leak["pattern"], leak["confidence"],
+            leak["blocks"], leak["bytes"], leak["evidence"])
+
+
+def line_of(name, function):
+    """Lines of the body of FUNCTION in the victim's source."""
+    source = os.path.join(hs.SOURCE, "tests/victims", name)
+    with open(source, encoding="utf-8") as f:
+        lines = f.read().split("\n")
+    first = next(i for i, l in enumerate(lines) if l.startswith("static") and f" {function}(" in l)
+    return range(first + 1, lines.index("}", first) + 2)
+
+
+def expect(leak, source, function, blocks, size, pattern, kinds, confidence):
+    frame = culprit(leak)
+    note = describe(leak)
+    assert frame["function"].split("(")[0] == function, note
+    assert os.path.basename(frame["file"]) == source, note
+    assert frame["line"] in line_of(source, function), (frame["line"], note)
+    assert leak["blocks"] in blocks and leak["bytes"] == leak["blocks"] * size, note
+    assert leak["pattern"] == pattern, note
+    assert leak["kind"] in kinds, note
+    assert leak["confidence"] in confidence, note
+
+
+GROWTH = ("growth",)
+FOUND = ("growth", "unreachable", "indirect")
+LEFT = ("never_freed", "unreachable", "indirect")
+# how: function, blocks, size, pattern
+TRUTH = {
+    "steady": ("leak_steadily", 60, 48, "steady"),
+    "late": ("leak_late", 60, 56, "late"),
+    "rare": ("handle_request", 60, 64, "steady"),
+    "burst": ("fail_once", 20, 112, "burst"),
+}
+
+
+def leaks(folder, how, ending):
+    function, blocks, size, pattern = TRUTH[how]
+    served = Served(folder, "patterns", how, ending)
+    leak = served.only()
+    grows = pattern in ("steady", "late")
+    # Where others are freed, the youngest of a killed program cannot be told from these.
+    blocks = range(blocks - 3 if how == "rare" and ending == "kill" else blocks, blocks + 1)
+    if ending == "kill":
+        sure = ("high",) if grows else ("low",)
+        expect(leak, "patterns.c", function, blocks, size, pattern,
+               GROWTH if grows else ("never_freed",), sure)
+    else:
+        expect(leak, "patterns.c", function, blocks, size, pattern, FOUND if grows else LEFT,
+               ("high",) if grows else ("medium", "high"))
+    if grows:
+        assert leak["bytes_per_hour"] > 0
+
+
+def no_leaks(folder, how, ending):
+    served = Served(folder, "patterns", how, ending)
+    found = [describe(l) for l in served.leaks()]
+    assert not found, found
+
+
+def one_off(folder):
+    leak = Served(folder, "patterns", "one_off", "kill").only()
+    expect(leak, "patterns.c", "load_config", (1,), 4096, "one_off", ("never_freed",), ("low",))
+
+
+def main():
+    tap = Tap()
+    for ending in ("kill", "exit"):
+        for how in TRUTH:
+            tap.run(f"{how} is found with its blocks and place ({ending})", leaks, hs.work_dir(),
+                    how, ending)
+        for how in ("clean", "plateau", "sawtooth", "logarithmic"):
+            tap.run(f"{how} is no leak ({ending})", no_leaks, hs.work_dir(), how, ending)
+    tap.run("what was allocated once is told with little confidence", one_off, hs.work_dir())
+    tap.run("one_off is no leak (exit)", no_leaks, hs.work_dir(), "one_off", "exit")
+    tap.end()
+
+
+if __name__ == "__main__":
+    main()
