@@ -8,7 +8,7 @@
 set -u
 . "${top_srcdir:=.}/tests/lib/tap.sh"
 
-library=$top_builddir/.libs/libheapsnap.so
+library=${HS_LIBRARY:-$top_builddir/.libs/libheapsnap.so}
 map=$top_srcdir/src/tracker/tracker.map
 allow=$top_srcdir/tests/tracker-imports.allow
 archive=$top_builddir/libhs.a

@@ -7,6 +7,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "src/counter.h"
+
 /* DWARF for the Arm 64-bit Architecture (aadwarf64), section 4.1 */
 enum {
 	TR_X19 = 19,
@@ -137,13 +139,28 @@ static inline uint64_t tr_counter_per_second(void)
 	return frequency;
 }
 
+/* By how much the counter advances at once: not always by one. */
+static inline uint64_t tr_counter_step(void)
+{
+	uint64_t last = hs_counter(), least = UINT64_MAX;
+	bool stood = false;
+	for (unsigned i = 0; i < 256; i++) {
+		uint64_t now = hs_counter();
+		if (stood && now != last && now - last < least)
+			least = now - last;
+		stood = now == last;
+		last = now;
+	}
+	return least == UINT64_MAX ? 1 : least; /* faster than it can be read */
+}
+
 /*
  * A block goes from one thread to another in no less than some 50 ns: in as much
  * the counter has to advance, or the two have one stamp.  Else events are numbered.
  */
 static inline bool tr_counter_is_usable(void)
 {
-	return tr_counter_per_second() >= 19000000;
+	return tr_counter_per_second() / 19000000 >= tr_counter_step();
 }
 
 #define TR_STUBS_RETURN true
