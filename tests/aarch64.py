@@ -2,7 +2,7 @@
 """The tracker of AArch64: it is cross-compiled, victims run with it under qemu's user
 emulation, and the analysis program of this machine finds in their captures what they
 say of themselves; also where return addresses are signed.  What qemu does not do
-(reorder memory, wipe a child's) is not tested here."""
+(reorder memory, wipe a child's, have pages of 64 KiB) is not tested here."""
 import glob
 import os
 import re

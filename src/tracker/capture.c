@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "src/tracker/identity.h"
+#include "src/tracker/initial.h"
 #include "src/tracker/state.h"
 
 #define FIRST_WINDOW_PAGES 16u /* with the header page */
@@ -52,13 +53,16 @@ static int reopen(void)
 
 static bool map_window(int fd, uint64_t first, uint64_t n_pages)
 {
-	uint64_t start = first * HS_WIRE_PAGE, size = n_pages * HS_WIRE_PAGE;
-	if (sys_allocate(fd, start, start + size) < 0)
+	uint64_t start = first * HS_WIRE_PAGE, end = start + n_pages * HS_WIRE_PAGE;
+	/* The processor's pages may be larger: then others' lie before and behind. */
+	uint64_t page = tr_page_size();
+	uint64_t from = start & -page, to = (end + page - 1) & -page;
+	if (sys_allocate(fd, from, to) < 0)
 		return false;
-	uint8_t *base = sys_map_file(fd, start, size);
+	uint8_t *base = sys_map_file(fd, from, to - from);
 	if (!base)
 		return false;
-	file.base = base;
+	file.base = base + (start - from);
 	file.first_page = first;
 	file.n_pages = n_pages;
 	file.used = 0;

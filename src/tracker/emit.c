@@ -121,7 +121,8 @@ static void reuse_chunk(struct tr_stream *s, struct hs_wire_chunk *c)
 	 * Nobody may see the old length with the new sequence: a reader of a
 	 * killed process's file would take old events for new ones.
 	 */
-	__atomic_store_n(&c->section.length, 0, __ATOMIC_RELEASE);
+	__atomic_store_n(&c->section.length, 0, __ATOMIC_RELAXED);
+	__atomic_thread_fence(__ATOMIC_RELEASE); /* before what describe() stores */
 	describe(s, c);
 	__atomic_store_n(&c->state, HS_WIRE_CHUNK_OPEN, __ATOMIC_RELEASE);
 }

@@ -38,12 +38,28 @@ const char *tr_env(const char *name)
 	return NULL;
 }
 
-void tr_at_random(uint8_t ret[16])
+/* The value of the entry TYPE, or 0. */
+static uint64_t auxiliary(uint64_t type)
 {
 	char **e = initial_environment();
 	while (*e)
 		e++;
 	for (const Elf64_auxv_t *a = (const void *)(e + 1); a->a_type != AT_NULL; a++)
-		if (a->a_type == AT_RANDOM)
-			memcpy(ret, (const void *)a->a_un.a_val, 16);
+		if (a->a_type == type)
+			return a->a_un.a_val;
+	return 0;
+}
+
+uint64_t tr_page_size(void)
+{
+	static uint64_t known; /* programs write over what the kernel put there */
+	uint64_t size = known ? known : auxiliary(AT_PAGESZ);
+	return known = size > 4096 && !(size & (size - 1)) ? size : 4096;
+}
+
+void tr_at_random(uint8_t ret[16])
+{
+	uint64_t at = auxiliary(AT_RANDOM);
+	if (at)
+		memcpy(ret, (const void *)at, 16);
 }

@@ -18,6 +18,9 @@ TR_HIDDEN const char *tr_env(const char *name);
 /* The whole entry that begins with PREFIX ("NAME="), or NULL. */
 TR_HIDDEN char *tr_env_entry(const char *prefix);
 
+/* Bytes of a page of this kernel's, a power of 2, at least 4096. */
+TR_HIDDEN uint64_t tr_page_size(void);
+
 /* The 16 random bytes of AT_RANDOM; untouched where there are none. */
 TR_HIDDEN void tr_at_random(uint8_t ret[16]);
 

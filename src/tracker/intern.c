@@ -6,6 +6,9 @@
  * a stack costs one cache miss.  The lower bits of the hash choose the line; one
  * that is full goes on in the next.
  *
+ * Who finds an id may tell of it: so storing it releases the record of its stack,
+ * and whoever reads that event finds the record.
+ *
  * Words are only added.  The table grows by a new one, four times larger, in
  * front of the old ones; what is found in an old one is copied to the newest.
  */
@@ -38,7 +41,7 @@ static inline uint64_t *place(struct table *t, uint64_t hash, uint64_t *word_ret
 	for (uint64_t next = 0; next < PROBES; next++) {
 		uint64_t *words = t->words + ((hash + next) & t->line_mask) * LINE;
 		for (unsigned i = 0; i < LINE; i++) {
-			uint64_t word = __atomic_load_n(&words[i], __ATOMIC_RELAXED);
+			uint64_t word = __atomic_load_n(&words[i], __ATOMIC_ACQUIRE);
 			if (!word || is_of(t, word, hash)) {
 				*word_ret = word;
 				return &words[i];
@@ -120,7 +123,7 @@ void tr_intern_put(uint64_t hash, uint32_t id)
 	/* An attempt fails when another thread was first, perhaps with this stack. */
 	while ((at = place(t, hash, &word)) && !word)
 		if (__atomic_compare_exchange_n(at, &word, (hash & ~t->id_mask) | id,
-						false, __ATOMIC_RELAXED,
+						false, __ATOMIC_RELEASE,
 						__ATOMIC_RELAXED)) {
 			__atomic_fetch_add(&t->n, 1, __ATOMIC_RELAXED);
 			return;

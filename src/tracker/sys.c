@@ -231,7 +231,7 @@ void sys_chdir(const char *path)
 }
 
 #define KEPT_AROUND ((uintptr_t)64 << 10) /* the kernel writes to rseq's area there */
-#define PAGE        ((uintptr_t)4096)
+#define PAGE        ((uintptr_t)64 << 10) /* as large as pages get */
 
 /* To the end of what a process may have: kernels give it different sizes. */
 static void unmap_from(uintptr_t from)
