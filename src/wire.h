@@ -26,7 +26,7 @@
 
 /* header.clock */
 enum hs_wire_clock {
-	HS_WIRE_CLOCK_TSC = 1,     /* invariant time stamp counter */
+	HS_WIRE_CLOCK_TSC = 1,     /* counter.h */
 	HS_WIRE_CLOCK_COUNTER = 2, /* header.sequence, a number per stamp */
 };
 
