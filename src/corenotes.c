@@ -194,8 +194,13 @@ static void skip_padding(struct hs_cursor *in, uint32_t size)
 	hs_cur_skip(in, HS_MIN((4 - size % 4) % 4, hs_cur_left(in)));
 }
 
+/* Where no note says which bits sign: none that a program's address has. */
+#define PAC_MASK_DEFAULT ((uint64_t)0xffff << 48)
+
 bool hs_corenotes_read(struct hs_cursor *in, struct hs_image *image)
 {
+	if (image->machine == HS_MACHINE_AARCH64 && !image->pac_mask)
+		image->pac_mask = PAC_MASK_DEFAULT; /* qemu's cores, some of gdb's */
 	while (hs_cur_left(in) >= 12) {
 		uint32_t n_owner = hs_cur_u32(in), n_bytes = hs_cur_u32(in);
 		uint32_t type = hs_cur_u32(in);

@@ -179,7 +179,7 @@ START_TEST(aarch64_goes_by_link_register_and_frame_pointer)
 }
 END_TEST
 
-START_TEST(signed_return_addresses_of_aarch64_are_made_plain)
+static void expect_plain_addresses(bool mask_is_known)
 {
 	struct world w;
 	static const uint32_t blr = 0xd63f0100;
@@ -187,11 +187,24 @@ START_TEST(signed_return_addresses_of_aarch64_are_made_plain)
 	memset(&w, 0, sizeof(w));
 	memcpy(w.code + 0x200, &blr, 4);
 	core_init(&w.core, EM_AARCH64);
-	core_note(&w.core, "LINUX", NT_ARM_PAC_MASK, masks, sizeof(masks));
+	if (mask_is_known)
+		core_note(&w.core, "LINUX", NT_ARM_PAC_MASK, masks, sizeof(masks));
 	poke(&w, 0x108, (CODE + 0x204) | 0x5a5a000000000000);
 	static const struct expected wanted[] = {{CODE + 0x40, HS_FRAME_BY_TABLES},
 						 {CODE + 0x204, HS_FRAME_BY_POINTER}};
 	expect(walk(&w, CODE + 0x40, STACK + 0x80, STACK + 0x100, 0), wanted, 2);
+}
+
+START_TEST(signed_return_addresses_of_aarch64_are_made_plain)
+{
+	expect_plain_addresses(true);
+}
+END_TEST
+
+/* qemu's cores do not say which bits sign. */
+START_TEST(they_are_made_plain_where_the_core_tells_no_mask)
+{
+	expect_plain_addresses(false);
 }
 END_TEST
 
@@ -257,5 +270,6 @@ HS_SUITE("unwind", frame_pointers_lead_on_where_no_table_does,
 	 words_below_the_stack_pointer_are_no_callers,
 	 the_caller_of_a_null_pointer_is_found, frame_pointers_in_a_circle_come_to_an_end,
 	 aarch64_goes_by_link_register_and_frame_pointer,
-	 signed_return_addresses_of_aarch64_are_made_plain, all_forms_of_calls_are_known,
+	 signed_return_addresses_of_aarch64_are_made_plain,
+	 they_are_made_plain_where_the_core_tells_no_mask, all_forms_of_calls_are_known,
 	 many_threads_on_one_deep_stack_are_walked_within_bounds)
