@@ -524,8 +524,8 @@ START_TEST(stacks_that_cannot_be_remembered_are_hardly_tried)
 	}
 	ck_assert_uint_lt(tried, 200);
 	words[stack.slot[0]] = (uintptr_t)outermost + 1;
-	for (unsigned i = 0; i < 1000 && !compare_here(); i++)
-		tried = i;
+	for (tried = 0; tried < 1000 && !compare_here();)
+		tried++;
 	ck_assert(compare_here());
 }
 END_TEST

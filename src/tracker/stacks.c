@@ -90,8 +90,12 @@ static uint32_t trail_id(struct tr_stream *s, struct tr_trail *t)
 	return id;
 }
 
-/* What was asked of the memo, in vain: its entry, NULL if it was not asked at all. */
+/*
+ * What was asked of the memo, in vain: its entry, NULL if it was not asked at all.  A
+ * handler may have taken the memo from the stream in the meantime.
+ */
 struct question {
+	struct tr_memo *memo;
 	struct tr_memo_entry *e;
 	uint64_t next;
 	uint64_t hash; /* 0: the entry was not of the place */
@@ -114,10 +118,10 @@ static __attribute__((__noinline__)) uint32_t follow(struct tr_stream *s,
 		tr_recall_grow(s);
 	struct tr_trail *t = s->trail;
 	uint32_t epoch = __atomic_load_n(&tr_epoch, __ATOMIC_ACQUIRE);
-	if (q->e) {
-		tr_memo_failed(s->memo);
+	if (q->e)
+		tr_memo_failed(q->memo);
+	if (q->e && t)
 		t->skip = 0; /* the memo learns from the trail */
-	}
 	if (!t || !tr_trail_follow(t, epoch, slot, fp))
 		return walk(s, slot, fp, guard);
 	tr_verify_trail(t, slot, fp);
@@ -129,35 +133,41 @@ static __attribute__((__noinline__)) uint32_t follow(struct tr_stream *s,
 	return id;
 }
 
+/* The id of a stack that is not the last one. */
+static __attribute__((__noinline__)) uint32_t recall(struct tr_stream *s,
+						     const uint64_t *slot, uint64_t fp,
+						     uint32_t epoch)
+{
+	struct tr_memo *memo = s->memo;
+	struct question q = {.memo = memo};
+	if (!memo || tr_memo_rests(memo))
+		return follow(s, slot, fp, &q);
+	q.next = tr_memo_next(slot);
+	q.e = tr_memo_at(memo, slot, q.next);
+	if (TR_UNLIKELY(!tr_memo_suits(q.e, epoch, slot, q.next)))
+		return follow(s, slot, fp, &q);
+	q.hash = tr_memo_hash(q.e, slot, fp);
+	if (q.hash != q.e->last_hash) {
+		uint32_t id = tr_intern_recent(q.hash);
+		if (TR_UNLIKELY(!id))
+			return follow(s, slot, fp, &q);
+		q.e->last_hash = q.hash;
+		q.e->last_id = id;
+	}
+	tr_verify_memo(q.e->last_id, slot, fp);
+	tr_memo_knew(memo);
+	return q.e->last_id;
+}
+
 uint32_t tr_stack_id(struct tr_stream *s, const uint64_t *slot, uint64_t fp)
 {
 	struct tr_trail *t = s->trail;
-	struct tr_memo *memo = s->memo;
-	struct question q = {0};
-	uint32_t id, epoch = __atomic_load_n(&tr_epoch, __ATOMIC_ACQUIRE);
-	if (TR_LIKELY(t != NULL) && tr_trail_holds(t, epoch, slot, fp)) {
-		tr_verify_trail(t, slot, fp);
-		id = tr_trail_top(t)->id;
-		return TR_LIKELY(id) ? id : trail_id(s, t);
-	}
-	if (memo && t && !tr_memo_rests(memo)) {
-		q.next = tr_memo_next(slot);
-		q.e = tr_memo_at(memo, slot, q.next);
-		if (TR_LIKELY(tr_memo_suits(q.e, epoch, slot, q.next))) {
-			q.hash = tr_memo_hash(q.e, slot, fp);
-			if (q.hash != q.e->last_hash) {
-				id = tr_intern_recent(q.hash);
-				if (TR_UNLIKELY(!id))
-					return follow(s, slot, fp, &q);
-				q.e->last_hash = q.hash;
-				q.e->last_id = id;
-			}
-			tr_verify_memo(q.e->last_id, slot, fp);
-			tr_memo_knew(memo);
-			return q.e->last_id;
-		}
-	}
-	return follow(s, slot, fp, &q);
+	uint32_t epoch = __atomic_load_n(&tr_epoch, __ATOMIC_ACQUIRE);
+	if (TR_UNLIKELY(!t) || !tr_trail_holds(t, epoch, slot, fp))
+		return recall(s, slot, fp, epoch);
+	tr_verify_trail(t, slot, fp);
+	uint32_t id = tr_trail_top(t)->id;
+	return TR_LIKELY(id) ? id : trail_id(s, t);
 }
 
 void tr_stacks_restart(void)
