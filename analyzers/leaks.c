@@ -400,9 +400,9 @@ static void report(struct groups *g, const struct group *group, struct hs_findin
 		f->last_ns = g->live[group->first_live + group->n_live - 1].born_ns;
 	}
 	say_excuse(out, f);
-	say_frees(out, f, group);
 	say_trend(out, f, &facts.trend);
 	say_age(out, f, &facts);
+	say_frees(out, f, group);
 	say_rate(out, f);
 	say_weakness(out, f, group, &facts);
 }

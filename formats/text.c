@@ -17,146 +17,6 @@
 #define MAX_OVERVIEW 30u /* rows of the table of processes */
 #define MAX_BRIEFS   8u  /* processes that get a section of their own */
 
-/* ---- leaks ---- */
-
-static bool is_listed(const struct hs_text *t, const struct hs_finding *f)
-{
-	return f->profile == t->p && f->type == HS_FINDING_LEAK &&
-	       f->kind != HS_LEAK_REACHABLE;
-}
-
-static void put_confidence(const struct hs_text *t, enum hs_confidence confidence)
-{
-	static const char *const words[] = {"HIGH", "MEDIUM", "LOW"};
-	static const char *const colors[] = {HS_TEXT_BOLD HS_TEXT_RED,
-					     HS_TEXT_BOLD HS_TEXT_YELLOW, HS_TEXT_DIM};
-	hs_text_paint(t, colors[confidence]);
-	hs_printf(t->out, "%-6s", words[confidence]);
-	hs_text_unpaint(t);
-}
-
-static void put_leak_line(const struct hs_text *t, const struct hs_finding *f,
-			  unsigned rank)
-{
-	hs_printf(t->out, "S%-3u", rank);
-	put_confidence(t, f->confidence);
-	hs_printf(t->out, "  %s  %s", f->id, hs_leak_kind_name(f->kind));
-	if (f->pattern != HS_PATTERN_UNKNOWN)
-		hs_printf(t->out, ", %s", hs_pattern_name(f->pattern));
-	hs_puts(t->out, "  ");
-	hs_put_size(t->out, f->bytes);
-	hs_put_margin(t->out, t->p, f->bytes_variance);
-	if (f->blocks) {
-		hs_puts(t->out, "  ");
-		hs_text_count(t, f->blocks, "block", "blocks");
-	}
-	if (f->bytes_per_hour) {
-		hs_puts(t->out, "  +");
-		hs_put_size(t->out, f->bytes_per_hour);
-		hs_puts(t->out, "/h");
-	}
-}
-
-static void put_births(const struct hs_text *t, const struct hs_finding *f)
-{
-	uint64_t start = t->p->process.start_ns;
-	if (!f->first_ns || !(start || t->p->has & HS_HAS_TIME) || f->first_ns < start ||
-	    f->last_ns < f->first_ns)
-		return;
-	bool at_once = f->last_ns - f->first_ns < 1000000; /* or it would read alike */
-	hs_puts(t->out, at_once ? "; after " : "; from ");
-	hs_put_duration(t->out, f->first_ns - start);
-	if (at_once)
-		return;
-	hs_puts(t->out, " to ");
-	hs_put_duration(t->out, f->last_ns - start);
-}
-
-/* The first sentences that fit on a line; all of them with --details. */
-static void put_why(const struct hs_text *t, const struct hs_finding *f)
-{
-	const char *separator = "    why: ";
-	size_t column = 0;
-	for (const char *const *e = f->evidence; e && *e; e++) {
-		column += strlen(separator) + strlen(*e);
-		if (e != f->evidence && column > HS_TEXT_WIDTH && !t->report->details)
-			break;
-		hs_puts(t->out, separator);
-		hs_put_plain(t->out, *e);
-		separator = "; ";
-	}
-	hs_putc(t->out, '\n');
-}
-
-struct sums {
-	uint64_t leaks, blocks, bytes;
-};
-
-static void add_to(struct sums *s, const struct hs_finding *f)
-{
-	s->leaks++;
-	s->blocks += f->blocks;
-	s->bytes += f->bytes;
-}
-
-static void put_sums(const struct hs_text *t, const struct sums *s, const char *what)
-{
-	if (!s->leaks)
-		return;
-	hs_text_count(t, s->leaks, "place", "places");
-	hs_puts(t->out, ", ");
-	hs_put_size(t->out, s->bytes);
-	hs_printf(t->out, ": %s\n", what);
-}
-
-static void put_leaks(const struct hs_text *t, unsigned top)
-{
-	size_t n;
-	const struct hs_finding *f = hs_findings_get(t->report->findings, &n);
-	struct sums all = {0}, rest = {0}, kept = {0};
-	unsigned rank = 0;
-	for (size_t i = 0; i < n; i++)
-		if (is_listed(t, &f[i]))
-			add_to(&all, &f[i]);
-	hs_text_label(t, "not freed");
-	if (!(t->p->has & HS_HAS_LIVE)) {
-		hs_puts(t->out,
-			"unknown: the source does not tell what lived at the end\n");
-		return;
-	}
-	hs_text_count(t, all.leaks, "place", "places");
-	hs_puts(t->out, ", ");
-	hs_put_size(t->out, all.bytes);
-	if (hs_has_counts(t->p, HS_HAS_LIVE)) {
-		hs_puts(t->out, " in ");
-		hs_text_count(t, all.blocks, "block", "blocks");
-	}
-	hs_putc(t->out, '\n');
-	for (size_t i = 0; i < n; i++) {
-		if (f[i].profile == t->p && f[i].type == HS_FINDING_LEAK &&
-		    f[i].kind == HS_LEAK_REACHABLE)
-			add_to(&kept, &f[i]);
-		if (!is_listed(t, &f[i]))
-			continue;
-		if (!top) {
-			add_to(&rest, &f[i]);
-			continue;
-		}
-		top--;
-		put_leak_line(t, &f[i], ++rank);
-		put_births(t, &f[i]);
-		hs_putc(t->out, '\n');
-		put_why(t, &f[i]);
-		hs_text_stack(t, &f[i]);
-		hs_text_freed_by(t, &f[i]);
-	}
-	put_sums(t, &rest, "not listed (--top N)");
-	put_sums(t, &kept,
-		 t->p->process.end == HS_END_EXEC
-			 ? "alive when the process became another program, no leaks"
-			 : "kept by the C library or the loader by design, no leaks");
-}
-
 /* ---- hotspots ---- */
 
 static void put_row(const struct hs_text *t, const struct hs_finding *f, uint64_t whole)
@@ -245,7 +105,8 @@ static void put_one(const struct hs_text *t)
 	hs_text_rss(t);
 	hs_text_quality(t);
 	hs_putc(t->out, '\n');
-	put_leaks(t, top ? top : DEFAULT_TOP);
+	hs_text_growth(t);
+	hs_text_leaks(t, top ? top : DEFAULT_TOP);
 	hs_putc(t->out, '\n');
 	for (enum hs_hotspot_by by = HS_BY_PEAK; by <= HS_BY_TEMPORARY; by++)
 		put_hotspots_by(t, by, top ? top : HOTSPOT_ROWS);
@@ -268,7 +129,7 @@ static void put_brief(const struct hs_text *t)
 	hs_text_traffic(t);
 	hs_text_inherited(t);
 	hs_text_quality(t);
-	put_leaks(t, top ? top : 2);
+	hs_text_leaks(t, top ? top : 2);
 	put_hotspots_by(t, HS_BY_PEAK, top ? top : 2);
 }
 

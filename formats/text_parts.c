@@ -52,10 +52,16 @@ void hs_text_spaces(const struct hs_text *t, int n)
 		hs_printf(t->out, "%*s", n, "");
 }
 
+bool hs_text_is_open(const struct hs_text *t)
+{
+	return t->report->privacy == HS_OPEN ||
+	       (t->report->privacy == HS_PRIVATE_BRIEF && t->report->details);
+}
+
 const char *hs_text_path(const struct hs_text *t, hs_str path)
 {
 	const char *s = hs_string(t->p, path);
-	return t->report->details ? s : hs_base_name(s);
+	return hs_text_is_open(t) ? s : hs_base_name(s);
 }
 
 void hs_text_count(const struct hs_text *t, uint64_t n, const char *one, const char *many)

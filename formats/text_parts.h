@@ -35,7 +35,10 @@ int hs_text_cut(const struct hs_text *t, const char *s, size_t width);
 void hs_text_count(const struct hs_text *t, uint64_t n, const char *one,
 		   const char *many);
 
-/* Whole paths only with --details. */
+/* May arguments and directories be told?  With --details, unless --redact. */
+bool hs_text_is_open(const struct hs_text *t);
+
+/* Whole if they may be told. */
 const char *hs_text_path(const struct hs_text *t, hs_str path);
 
 unsigned hs_text_percent(uint64_t part, uint64_t whole);
@@ -52,6 +55,12 @@ void hs_text_rss(const struct hs_text *t);
 void hs_text_core(const struct hs_text *t);
 void hs_text_quality(const struct hs_text *t);
 void hs_text_warnings(const struct hs_text *t);
+
+/* How fast all places that grow do so, if there are any. */
+void hs_text_growth(const struct hs_text *t);
+
+/* TOP leaks with their stacks, then sums of the others and of what is no leak. */
+void hs_text_leaks(const struct hs_text *t, unsigned top);
 
 /* A stack from the culprit outward, a few lines; with --details all of it. */
 void hs_text_stack(const struct hs_text *t, const struct hs_finding *finding);

@@ -32,7 +32,7 @@ void hs_text_program(const struct hs_text *t)
 		hs_put_plain(t->out, hs_string(t->p, i->build_id));
 	}
 	hs_putc(t->out, '\n');
-	if (!t->report->details || !i->n_argv)
+	if (!hs_text_is_open(t) || !i->n_argv)
 		return;
 	hs_text_label(t, "arguments");
 	for (uint32_t a = 0; a < i->n_argv; a++) {

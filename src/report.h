@@ -15,6 +15,13 @@ struct hs_gate;
 struct hs_out;
 struct hs_suppressions;
 
+/* Text and Markdown: arguments and directories. */
+enum hs_privacy {
+	HS_PRIVATE_BRIEF, /* only with details */
+	HS_PRIVATE,       /* never */
+	HS_OPEN,          /* always */
+};
+
 struct hs_report {
 	const struct hs_target *targets;
 	size_t n_targets;
@@ -34,6 +41,7 @@ struct hs_report {
 
 	enum hs_measure measure; /* by what stacks are weighed in exports */
 	bool all;                /* also list what is no leak */
+	enum hs_privacy privacy;
 };
 
 /* How many places in the stacks have a function's name. */

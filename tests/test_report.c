@@ -114,6 +114,36 @@ START_TEST(the_text_tells_the_figures)
 }
 END_TEST
 
+START_TEST(the_markdown_tells_the_figures_and_no_markup_of_others)
+{
+	struct hs_profile *p = server(42);
+	char *s = written("markdown", &p, 1, false, false);
+	expect(s, "## heapsnap ");
+	expect(s, "\n- **heap** live at the end 600 B in 3 blocks; peak 1.27 KiB after");
+	expect(s, "| medium, never freed | 600 B | 3 |");
+	expect(s, "load \\(load.c:34\\)");
+	expect_not(s, "/src");
+	expect_not(s, "```");
+	free(s);
+	s = written("markdown", &p, 1, true, true);
+	expect(s, "\n```\n  * #0   load<int>(int)");
+	expect_not(s, "\033");
+	free(s);
+	hs_profile_free(p);
+	struct prof *b = prof_new("</details>|x`*", 1);
+	hs_stack evil = prof_call(b, prof_root, "a|b<img>```[x](y)", "c`.c", 1, "m");
+	prof_site(b, evil,
+		  (struct hs_site){.allocs = 1, .live_blocks = 1, .live_bytes = 9});
+	p = prof_seal(b);
+	s = written("markdown", &p, 1, true, true);
+	expect(s, "a\\|b");
+	expect(s, "\n````\n"); /* longer than the run inside */
+	expect_not(s, "\n</details>|");
+	free(s);
+	hs_profile_free(p);
+}
+END_TEST
+
 START_TEST(the_json_tells_the_figures)
 {
 	struct hs_profile *p = server(42);
@@ -311,8 +341,10 @@ START_TEST(times_durations_and_signals_have_their_words)
 }
 END_TEST
 
-HS_SUITE("report", the_text_tells_the_figures, the_json_tells_the_figures,
-	 what_is_unknown_is_absent, hostile_names_are_harmless,
-	 a_ticket_has_less_than_sixty_lines, several_processes_have_a_table_and_sections,
+HS_SUITE("report", the_text_tells_the_figures,
+	 the_markdown_tells_the_figures_and_no_markup_of_others,
+	 the_json_tells_the_figures, what_is_unknown_is_absent,
+	 hostile_names_are_harmless, a_ticket_has_less_than_sixty_lines,
+	 several_processes_have_a_table_and_sections,
 	 the_same_profile_gives_the_same_bytes,
 	 times_durations_and_signals_have_their_words)

@@ -22,10 +22,13 @@ enum {
 	OPT_HTML,
 	OPT_JSON,
 	OPT_TEXT,
+	OPT_MARKDOWN,
 	OPT_WRITE,
 	OPT_TOP,
 	OPT_DETAILS,
 	OPT_ALL,
+	OPT_REDACT,
+	OPT_NO_REDACT,
 	OPT_COLOR,
 	OPT_EXE,
 	OPT_SYSROOT,
@@ -47,12 +50,16 @@ static const struct hs_option options[] = {
 	 NULL},
 	{OPT_JSON, "json", 0, "FILE", "write it for programs; - is stdout", NULL},
 	{OPT_TEXT, "text", 0, "FILE", "write the summary", NULL},
+	{OPT_MARKDOWN, "markdown", 0, "FILE", "write it for a tracker", NULL},
 	{OPT_WRITE, "write", 0, "FORMAT=FILE", "write sarif, junit, github, lsan ...",
 	 NULL},
 	{OPT_TOP, "top", 0, "N", "list N places in the summary", NULL},
 	{OPT_DETAILS, "details", 0, NULL,
 	 "whole stacks, paths and arguments in the summary", NULL},
 	{OPT_ALL, "all", 0, NULL, "also list what is no leak", NULL},
+	{OPT_REDACT, "redact", 0, NULL, "tell no arguments and no directories at all",
+	 NULL},
+	{OPT_NO_REDACT, "no-redact", 0, NULL, "tell them in any case", NULL},
 	{OPT_COLOR, "color", 0, "WHEN", "auto, always or never; NO_COLOR is stronger",
 	 "auto always never"},
 	{OPT_EXE, "exe", 0, "FILE", "an executable that moved since; repeatable", NULL},
@@ -81,6 +88,7 @@ struct request {
 	enum hs_color_choice color;
 	unsigned top;
 	bool details, all, quiet;
+	enum hs_privacy privacy;
 };
 
 static void add_single(struct hs_options *o, struct request *r, const char *format,
@@ -142,6 +150,9 @@ static void read_option(struct hs_options *o, int id, struct request *r)
 	case OPT_TEXT:
 		add_single(o, r, "text", o->value);
 		break;
+	case OPT_MARKDOWN:
+		add_single(o, r, "markdown", o->value);
+		break;
 	case OPT_WRITE:
 		add_written(o, r);
 		break;
@@ -150,6 +161,12 @@ static void read_option(struct hs_options *o, int id, struct request *r)
 		break;
 	case OPT_DETAILS:
 		r->details = true;
+		break;
+	case OPT_REDACT:
+		r->privacy = HS_PRIVATE;
+		break;
+	case OPT_NO_REDACT:
+		r->privacy = HS_OPEN;
 		break;
 	case OPT_ALL:
 		r->all = true;
@@ -270,6 +287,7 @@ static int analyze(struct request *r)
 		.top = r->top,
 		.details = r->details,
 		.all = r->all,
+		.privacy = r->privacy,
 	};
 	if (r->quiet)
 		hs_log_set_level(HS_LOG_ERROR);

@@ -205,6 +205,7 @@ struct hs_error *hs_pipeline_open(const char *const *paths,
 		.details = options->details,
 		.measure = options->measure,
 		.all = options->all,
+		.privacy = options->privacy,
 	};
 	hs_progress_clear();
 	*ret = p;

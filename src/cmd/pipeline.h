@@ -30,6 +30,7 @@ struct hs_pipeline_options {
 
 	bool figures_alone; /* nobody will ask for findings */
 	bool all;
+	enum hs_privacy privacy;
 };
 
 struct hs_pipeline;
