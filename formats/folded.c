@@ -141,28 +141,6 @@ static enum hs_match folded_probe(const uint8_t *data, size_t size)
 
 /* ---- writing ---- */
 
-/*
- * A name that is read again as one frame: no separators, no ends of lines, no
- * white space around it, and no '#' where a line would become a remark.
- */
-static void put_name(struct hs_out *out, const char *name, bool first)
-{
-	static const char white[] = " \t\n\v\f\r";
-	name += strspn(name, white);
-	size_t n = strlen(name);
-	while (n && strchr(white, name[n - 1]))
-		n--;
-	if (!n)
-		hs_putc(out, '?');
-	for (size_t i = 0; i < n; i++) {
-		unsigned char c = (unsigned char)name[i];
-		if (c == ';' || (c == '#' && first && i == 0))
-			hs_putc(out, ':');
-		else
-			hs_putc(out, c < ' ' || c == 0x7f ? ' ' : (char)c);
-	}
-}
-
 static void put_line(const struct hs_stacktree *tree, uint32_t node, struct hs_out *out)
 {
 	HS_ARRAY(uint32_t) path = {0};
@@ -172,7 +150,8 @@ static void put_line(const struct hs_stacktree *tree, uint32_t node, struct hs_o
 	for (; node; node = nodes[node].parent)
 		hs_array_push(&path, nodes[node].name);
 	for (size_t i = path.n; i-- > 0;) {
-		put_name(out, hs_stacktree_name(tree, path.at[i]), i + 1 == path.n);
+		hs_put_folded_name(out, hs_stacktree_name(tree, path.at[i]),
+				   i + 1 == path.n);
 		if (i)
 			hs_putc(out, ';');
 	}

@@ -64,19 +64,11 @@ static bool read_line(struct reading *r, struct hs_span line)
 	return good;
 }
 
-static void tell_quality(struct reading *r, struct hs_builder *b)
+static bool is_whole(const struct reading *r)
 {
 	struct hs_allocprof_sums sums = hs_allocprof_total(r->profile);
-	bool whole = sums.live_bytes == r->total.live_bytes &&
-		     sums.bytes == r->total.bytes && r->in_maps && !r->half_a_line;
-	hs_build_process(b)->complete = whole && !r->bad_lines;
-	if (!whole)
-		hs_build_warn(b,
-			      "The profile ends too early: its stacks do not add up to "
-			      "its totals, or its mappings are missing.");
-	else if (r->bad_lines)
-		hs_build_warn(b, "%llu of the profile's lines made no sense.",
-			      (unsigned long long)r->bad_lines);
+	return sums.live_bytes == r->total.live_bytes && sums.bytes == r->total.bytes &&
+	       r->in_maps && !r->half_a_line;
 }
 
 static struct hs_error *gperftools_read(struct hs_cursor *in, struct hs_builder *b)
@@ -96,7 +88,7 @@ static struct hs_error *gperftools_read(struct hs_cursor *in, struct hs_builder 
 		else
 			r.bad_lines += !read_line(&r, line);
 	}
-	tell_quality(&r, b);
+	hs_allocprof_tell(r.profile, is_whole(&r), r.bad_lines);
 	hs_allocprof_build(r.profile, r.sampling, r.period);
 	hs_allocprof_free(r.profile);
 	return NULL;

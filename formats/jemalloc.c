@@ -51,21 +51,13 @@ static bool read_line(struct reading *r, struct hs_span line, bool *of_stack)
 	return hs_span_begins(line, "t");
 }
 
-static void tell_quality(struct reading *r, struct hs_builder *b)
+static bool is_whole(const struct reading *r)
 {
 	struct hs_allocprof_sums sums = hs_allocprof_total(r->profile);
 	/* Of samples, sums and totals are estimates, each for itself. */
 	bool equal = r->period > 1 || (sums.live_bytes == r->total.live_bytes &&
 				       sums.bytes == r->total.bytes);
-	bool whole = r->has_total && equal && r->in_maps && !r->half_a_line;
-	hs_build_process(b)->complete = whole && !r->bad_lines;
-	if (!whole)
-		hs_build_warn(b,
-			      "The profile ends too early: its stacks do not add up to "
-			      "its totals, or its mappings are missing.");
-	else if (r->bad_lines)
-		hs_build_warn(b, "%llu of the profile's lines made no sense.",
-			      (unsigned long long)r->bad_lines);
+	return r->has_total && equal && r->in_maps && !r->half_a_line;
 }
 
 static struct hs_error *jemalloc_read(struct hs_cursor *in, struct hs_builder *b)
@@ -85,7 +77,7 @@ static struct hs_error *jemalloc_read(struct hs_cursor *in, struct hs_builder *b
 		else
 			r.bad_lines += !read_line(&r, line, &of_stack);
 	}
-	tell_quality(&r, b);
+	hs_allocprof_tell(r.profile, is_whole(&r), r.bad_lines);
 	hs_allocprof_build(r.profile, HS_BY_BYTE, r.period);
 	hs_allocprof_free(r.profile);
 	return NULL;

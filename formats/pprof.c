@@ -281,14 +281,14 @@ static struct mapping *mapping_at(struct reading *r, uint64_t id)
 static hs_frame build_frames(struct reading *r, const struct location *l)
 {
 	struct mapping *m = mapping_at(r, l->mapping);
-	/* By convention not where a call returns to, but a place within the call. */
-	struct hs_frame_info info = {.offset = l->address, .exact = true};
+	struct hs_frame_info info = {.offset = l->address};
 	hs_frame frame = {0};
 	/* Go and we have a mapping without a name for what is in none. */
 	bool named = m && (string_at(r, m->path).i || string_at(r, m->build_id).i);
 	if (named && l->address >= m->start && l->address) {
 		info.module = module_of(r, m);
-		info.offset = l->address - m->start + m->offset;
+		/* By convention not where a call returns to, but within the call. */
+		info.offset = l->address - m->start + m->offset + 1;
 	}
 	size_t n = HS_MIN(l->n, (size_t)MAX_INLINE);
 	if (n == 0)

@@ -237,6 +237,18 @@ static hs_stack build_stack(struct hs_allocprof *p, const struct entry *e)
 	return stack;
 }
 
+void hs_allocprof_tell(struct hs_allocprof *p, bool whole, uint64_t bad_lines)
+{
+	hs_build_process(p->b)->complete = whole && !bad_lines;
+	if (!whole)
+		hs_build_warn(p->b,
+			      "The profile ends too early: its stacks do not add up to "
+			      "its totals, or its mappings are missing.");
+	else if (bad_lines)
+		hs_build_warn(p->b, "%llu of the profile's lines made no sense.",
+			      (unsigned long long)bad_lines);
+}
+
 void hs_allocprof_build(struct hs_allocprof *p, enum hs_sampling sampling,
 			uint64_t period)
 {

@@ -44,6 +44,9 @@ bool hs_allocprof_map(struct hs_allocprof *p, struct hs_span line);
 /* All sums so far, as they stand in the file. */
 struct hs_allocprof_sums hs_allocprof_total(const struct hs_allocprof *p);
 
+/* Is it WHOLE, and if so, were there lines that made no sense?  Else a warning. */
+void hs_allocprof_tell(struct hs_allocprof *p, bool whole, uint64_t bad_lines);
+
 /*
  * Everything into the builder, where samples become estimates of what they stand
  * for.  Says what is known; warns that figures are estimates where they are.

@@ -3,11 +3,14 @@
 /* Stacks by names: one trie for all profiles. */
 #include "src/stacktree.h"
 
+#include <string.h>
+
 #include "src/array.h"
 #include "src/findings.h"
 #include "src/hash.h"
 #include "src/interner.h"
 #include "src/names.h"
+#include "src/out.h"
 
 struct hs_stacktree {
 	bool inverted;
@@ -130,4 +133,22 @@ const struct hs_stacknode *hs_stacktree_nodes(const struct hs_stacktree *t,
 const char *hs_stacktree_name(const struct hs_stacktree *t, uint32_t name)
 {
 	return hs_interner_all(t->names, NULL)[name];
+}
+
+void hs_put_folded_name(struct hs_out *out, const char *name, bool first)
+{
+	static const char white[] = " \t\n\v\f\r";
+	name += strspn(name, white);
+	size_t n = strlen(name);
+	while (n && strchr(white, name[n - 1]))
+		n--;
+	if (!n)
+		hs_putc(out, '?');
+	for (size_t i = 0; i < n; i++) {
+		unsigned char c = (unsigned char)name[i];
+		if (c == ';' || (c == '#' && first && i == 0))
+			hs_putc(out, ':');
+		else
+			hs_putc(out, c < ' ' || c == 0x7f ? ' ' : (char)c);
+	}
 }

@@ -11,6 +11,8 @@
 #include "src/measure.h"
 #include "src/profile.h"
 
+struct hs_out;
+
 /*
  * The name of FRAME: its function's, "libz.so.1+0x1a2b", or "0x7f0012345678".
  * *SCRATCH (NULL at first) is malloc'ed by it, to be freed by the caller in the
@@ -21,6 +23,13 @@ const char *hs_frame_label(const struct hs_profile *profile, hs_frame frame,
 
 /* What a stack without any frame is called. */
 #define HS_NO_STACK "[no stack]"
+
+/*
+ * NAME as a part of a folded stack, which is read again as one frame: no separators,
+ * no ends of lines, no white space around it, and no '#' where, FIRST on its line, it
+ * would make it a remark.
+ */
+void hs_put_folded_name(struct hs_out *out, const char *name, bool first);
 
 struct hs_stacknode {
 	uint32_t parent; /* smaller than the node's own index; 0 is the root */
