@@ -48,7 +48,7 @@ static struct tr_side side_unpack(uint64_t word)
 {
 	return (struct tr_side){
 		.cfa_offset = (int32_t)((int64_t)word >> 42) * 8,
-		.fp_offset = (int32_t)(uint32_t)(word >> 23 << 13) >> 13 << 3,
+		.fp_offset = ((int32_t)(uint32_t)(word >> 23 << 13) >> 13) * 8,
 		.ra_offset = -(int32_t)(word >> 4 & 0x7ffff) * 8,
 		.cfa_from_fp = word & 1,
 		.cfa_deref = word >> 1 & 1,
