@@ -241,7 +241,8 @@ def each_free_has_one_row(work):
     for stream, thread, event in capture.merged():
         books.take(stream, thread, event)
     truth = hs.own_truth("churn", ran)
-    assert sum(row[0] for row in books.frees_by.values()) == truth["frees"]
+    told = sum(row[0] for row in books.frees_by.values())
+    assert told == truth["frees"], f"told of {told} frees, there were {truth['frees']}"
     assert all(by for _, by in books.frees_by), "a free without a stack"
 
 

@@ -44,20 +44,30 @@ bool tr_sample_hits(struct tr_stream *s, size_t size)
 	if (s->left >= 0 && tr_sample_passes(size))
 		return false;
 	s->left = (int64_t)tr_dice_way(&s->dice, tr_sample_mean);
-	s->counters->allocations++;
-	s->counters->bytes += size;
+	tr_sample_count(s, size);
 	return true;
+}
+
+void tr_sample_missed(void)
+{
+	struct tr_stream *s = tr_tls.stream;
+	if (s && s->counters && s->left < 0)
+		s->left = (int64_t)tr_dice_way(&s->dice, tr_sample_mean);
 }
 
 bool tr_sample_ends(struct tr_stream *s, const void *p)
 {
-	s->counters->frees++;
+	struct hs_wire_counters *c = s->counters;
+	if (c)
+		c->frees++;
 	return tr_sampled_take(p);
 }
 
 void tr_sample_keeps(struct tr_stream *s, const void *p, bool told)
 {
-	s->counters->frees--;
+	struct hs_wire_counters *c = s->counters;
+	if (c)
+		c->frees--;
 	if (told)
 		tr_sampled_add(p);
 }

@@ -46,16 +46,39 @@ static inline int64_t tr_sample_units(size_t size)
 }
 
 /*
- * An allocation of SIZE bytes: is there nothing more to do?  Each count is one
- * instruction on x86-64, which no signal handler can come between.
+ * An allocation of SIZE bytes, done or to come: does it lie before the next sample?
+ * One that then fails has used up some of the way, which changes nothing: what is
+ * left of it has the same distribution.
  */
-static inline bool tr_sample_passes(size_t size)
+static inline bool tr_sample_skips(size_t size)
 {
 	struct tr_stream *s = tr_tls.stream;
-	if (TR_UNLIKELY(!s) || TR_UNLIKELY((s->left -= tr_sample_units(size)) < 0))
+	/* No block is so large; who asks for one must not turn the sign. */
+	if (TR_UNLIKELY(!s) || TR_UNLIKELY(size >> 62))
 		return false;
-	s->counters->allocations++;
-	s->counters->bytes += size;
+	return TR_LIKELY((s->left -= tr_sample_units(size)) >= 0);
+}
+
+/*
+ * Count an allocation.  Each count is one instruction on x86-64, which no signal
+ * handler can come between; one that forks leaves the child without counters.
+ */
+static inline void tr_sample_count(const struct tr_stream *s, size_t size)
+{
+	struct hs_wire_counters *c = s->counters;
+	if (TR_UNLIKELY(!c))
+		return;
+	c->allocations++;
+	__asm__ volatile("" ::: "memory"); /* else it adds both by one register */
+	c->bytes += size;
+}
+
+/* An allocation of SIZE bytes: is there nothing more to do? */
+static inline bool tr_sample_passes(size_t size)
+{
+	if (TR_UNLIKELY(!tr_sample_skips(size)))
+		return false;
+	tr_sample_count(tr_tls.stream, size);
 	return true;
 }
 
@@ -76,14 +99,19 @@ static inline bool tr_sample_knows_not(const void *p)
 /* P is about to be freed: is there nothing more to do? */
 static inline bool tr_sample_ignores(const void *p)
 {
-	if (TR_UNLIKELY(!tr_sample_knows_not(p)))
+	const struct tr_stream *s = tr_tls.stream;
+	struct hs_wire_counters *c = TR_LIKELY(s != NULL) ? s->counters : NULL;
+	if (TR_UNLIKELY(!c) || TR_UNLIKELY(tr_sampled_maybe(p)))
 		return false;
-	tr_tls.stream->counters->frees++;
+	c->frees++;
 	return true;
 }
 
 /* The slow half, inside S, the thread's stream: is the allocation a sample?  Counts. */
 TR_HIDDEN bool tr_sample_hits(struct tr_stream *s, size_t size);
+
+/* An allocation that was not skipped has failed: no sample is here any more. */
+TR_HIDDEN void tr_sample_missed(void);
 
 /* Likewise for the end of P. */
 TR_HIDDEN bool tr_sample_ends(struct tr_stream *s, const void *p);

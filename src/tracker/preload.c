@@ -47,8 +47,44 @@ HOOK void *tr_pvalloc(size_t size, const uint64_t *slot, uint64_t fp);
 		return block;                                         \
 	} while (0)
 
+/*
+ * malloc and free are called most, so they have a short way past nearly all blocks
+ * where samples are recorded.
+ */
+#define BY_MODE static __attribute__((__noinline__))
+
+/* What does not lie before the next sample, or is not sampled. */
+BY_MODE void *malloc_told(size_t size, const uint64_t *slot, uint64_t fp)
+{
+	void *p = tr_real.malloc(size);
+	if (TR_LIKELY(p != NULL))
+		tr_record_block_by_mode(HS_WIRE_MALLOC, p, size, slot, fp);
+	else
+		tr_sample_missed();
+	return p;
+}
+
+BY_MODE void *malloc_of_another(size_t size, const uint64_t *slot, uint64_t fp)
+{
+	OBTAIN(HS_WIRE_MALLOC, size, tr_real.malloc(size));
+}
+
+BY_MODE void *malloc_by_mode(size_t size, const uint64_t *slot, uint64_t fp)
+{
+	if (TR_UNLIKELY(tr_real.foreign))
+		return malloc_of_another(size, slot, fp);
+	if (TR_UNLIKELY(!tr_sample_skips(size)))
+		return malloc_told(size, slot, fp);
+	void *p = tr_real.malloc(size);
+	if (TR_LIKELY(p != NULL))
+		tr_sample_count(tr_tls.stream, size);
+	return p;
+}
+
 void *tr_malloc(size_t size, const uint64_t *slot, uint64_t fp)
 {
+	if (TR_UNLIKELY(tr_mode))
+		return malloc_by_mode(size, slot, fp);
 	OBTAIN(HS_WIRE_MALLOC, size, tr_real.malloc(size));
 }
 
@@ -89,10 +125,31 @@ int tr_posix_memalign(void **ret, size_t align, size_t size, const uint64_t *slo
 	return err;
 }
 
+BY_MODE void free_told(void *p, const uint64_t *slot, uint64_t fp)
+{
+	bool outermost = tr_real_enter(slot);
+	if (TR_LIKELY(outermost))
+		tr_record_end(HS_WIRE_FREE, p, slot, fp);
+	tr_real.free(p);
+	tr_real_leave(outermost);
+}
+
+BY_MODE void free_by_mode(void *p, const uint64_t *slot, uint64_t fp)
+{
+	if (TR_UNLIKELY(tr_real.foreign) || TR_UNLIKELY(!tr_sample_ignores(p)))
+		free_told(p, slot, fp);
+	else
+		tr_real.free(p);
+}
+
 void tr_free(void *p, const uint64_t *slot, uint64_t fp)
 {
 	if (!p || tr_is_bootstrap(p))
 		return;
+	if (TR_UNLIKELY(tr_mode)) {
+		free_by_mode(p, slot, fp);
+		return;
+	}
 	bool outermost = tr_real_enter(slot);
 	if (TR_LIKELY(outermost))
 		tr_record_end(HS_WIRE_FREE, p, slot, fp);

@@ -17,7 +17,7 @@ heaptrack is Debian's, without its window. Where its interpreter dies (retain, c
 records raw data only, which costs less: there the comparison is harder for us.
 
 usage: bench.py [--rounds N] [--load NAME]... [--quick] [--no-heaptrack] [--reading]
-                [--folder DIR]
+                [--folder DIR] [--sample SIZE] [--free-stacks]
 """
 import argparse
 import glob
@@ -195,7 +195,8 @@ class Bench:
         load.add(mode, Ran(argv, env, folder))
         if mode in ("tracker", "run") and not glob.glob(out + "/*.hsnap"):
             sys.exit(f"{load.name}: {mode} left no capture")
-        shutil.rmtree(folder)
+        while os.path.exists(folder):
+            shutil.rmtree(folder, ignore_errors=True)  # the recorder removes its socket, too
 
     def round(self, load):
         for mode in ("bare", "tracker", "run", *(["heaptrack"] if self.heaptrack else [])):
@@ -238,9 +239,16 @@ def main():
     parser.add_argument("--no-heaptrack", action="store_true", help="leave heaptrack out")
     parser.add_argument("--folder", default=BUILD, help="where captures go [build folder]")
     parser.add_argument("--reading", action="store_true", help="size and speed of full logs")
+    parser.add_argument("--sample", metavar="SIZE", help="record samples")
+    parser.add_argument("--free-stacks", action="store_true", help="record who frees, too")
     options = parser.parse_args()
+    os.environ["HEAPSNAP_FREE_STACKS"] = "1" if options.free_stacks else "0"
+    os.environ["HEAPSNAP_SAMPLE"] = options.sample or "0"
     chosen = [load for load in [*own_loads(10 if options.quick else 1), *programs()]
               if not options.load or load.name.startswith(tuple(options.load))]
+    for load in chosen:
+        if options.sample and load.name in PROGRAMS:
+            load.tracker = load.run = Want(1.03)
     for name in PROGRAMS:
         if not options.load and name not in [load.name for load in chosen]:
             print(f"{name} is left out: it is not installed\n")
