@@ -219,6 +219,46 @@ START_TEST(random_programs_give_the_model_s_profile)
 }
 END_TEST
 
+/* At each snapshot 10 bytes more stay; 100 more come and go before. */
+START_TEST(levels_and_low_points_survive_the_joining_of_slices)
+{
+	struct hs_builder *b = hs_build_new();
+	hs_stack stack =
+		hs_build_stack(b, (hs_stack){0}, hs_build_location(b, (hs_module){0}, 1));
+	const uint64_t n = 5000;
+	for (uint64_t i = 1; i <= n; i++) {
+		const struct hs_snapshot s = {.time_ns = i};
+		hs_build_alloc(b, (hs_thread){0}, HS_ALLOC_MALLOC, stack, i * 16, 10, i);
+		hs_build_alloc(b, (hs_thread){0}, HS_ALLOC_MALLOC, stack, 8, 100, i);
+		hs_build_dealloc(b, (hs_thread){0}, 8, i);
+		hs_build_snapshot(b, &s, false);
+	}
+	hs_build_process(b)->end_ns = n;
+	struct hs_profile *p = hs_build_seal(b);
+	uint64_t before = 0, allocs = 0;
+	ck_assert(p->has & HS_HAS_LEVELS && p->has & HS_HAS_SPREADS);
+	ck_assert_uint_ge(p->n_marks, 100);
+	ck_assert_uint_le(p->n_marks, 1024);
+	ck_assert_uint_eq(p->n_levels, p->n_marks - 1); /* nothing came after the last */
+	for (uint32_t i = 0; i < p->n_levels; i++) {
+		const struct hs_level *l = &p->levels[i];
+		uint64_t now = p->marks[l->mark].time_ns;
+		ck_assert_uint_eq(l->mark, i);
+		ck_assert_uint_eq(l->blocks, now);
+		ck_assert_uint_eq(l->bytes, 10 * now);
+		ck_assert_uint_eq(l->low_bytes, 10 * before);
+		ck_assert_uint_eq(l->allocs, 2 * (now - before));
+		allocs += l->allocs;
+		before = now;
+	}
+	ck_assert_uint_eq(allocs, 2 * n);
+	ck_assert_uint_eq(p->sites[0].spread.ages[0], n);
+	ck_assert_uint_eq(p->sites[0].spread.sizes[2], n); /* 10: four binary digits */
+	ck_assert_uint_eq(p->sites[0].spread.sizes[3], n);
+	hs_profile_free(p);
+}
+END_TEST
+
 START_TEST(very_many_snapshots_are_thinned_out)
 {
 	struct hs_builder *b = hs_build_new();
@@ -240,7 +280,8 @@ START_TEST(very_many_snapshots_are_thinned_out)
 }
 END_TEST
 
-HS_SUITE("build", very_many_snapshots_are_thinned_out, equal_names_get_equal_ids,
+HS_SUITE("build", very_many_snapshots_are_thinned_out,
+	 levels_and_low_points_survive_the_joining_of_slices, equal_names_get_equal_ids,
 	 sites_are_sorted_and_live_blocks_follow_them, snapshots_show_the_heap_as_it_was,
 	 folded_figures_add_up_and_never_wrap,
 	 live_blocks_that_contradict_the_counters_are_left_out,
