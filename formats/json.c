@@ -16,6 +16,7 @@
 #include "src/out.h"
 #include "src/report.h"
 #include "src/suppress.h"
+#include "src/walked.h"
 #include "src/weight.h"
 
 /* More than these of one process are counted, not listed. */
@@ -555,6 +556,67 @@ static void put_thread(struct json *j, const struct hs_profile *p,
 	end(j, '}');
 }
 
+static void put_walked_count(struct json *j, const char *blocks, const char *bytes,
+			     const struct hs_walked_count *c)
+{
+	put_number(j, blocks, c->blocks);
+	put_number(j, bytes, c->bytes);
+}
+
+static void put_arenas(struct json *j, const struct hs_walked *w)
+{
+	begin(j, "arenas", '[');
+	for (size_t i = 0; i < w->arenas.n; i++) {
+		const struct hs_walked_arena *a = &w->arenas.at[i];
+		put_line(j);
+		begin(j, NULL, '{');
+		put_address(j, "address", a->addr);
+		put_bool(j, "main", a->main);
+		put_bool(j, "damaged", a->damaged);
+		put_number(j, "system_bytes", a->system_bytes);
+		put_number(j, "top_bytes", a->top_bytes);
+		put_walked_count(j, "used_blocks", "used_bytes", &a->used);
+		put_walked_count(j, "free_blocks", "free_bytes", &a->free);
+		put_walked_count(j, "cached_blocks", "cached_bytes", &a->cached);
+		end(j, '}');
+	}
+	end(j, ']');
+}
+
+/* Of the first target that has one; absent where none has. */
+static void put_heap(struct json *j, const struct hs_report *report)
+{
+	size_t i = 0;
+	while (i < report->n_targets && !report->targets[i].walked)
+		i++;
+	if (i == report->n_targets)
+		return;
+	const struct hs_walked *w = report->targets[i].walked;
+	const struct hs_profile *p = report->targets[i].profile;
+	hs_puts(j->out, ",\n ");
+	j->begun = false;
+	begin(j, "heap", '{');
+	put_text(j, "process", hs_string(p, p->process.id));
+	put_text(j, "allocator", w->allocator);
+	put_walked_count(j, "used_blocks", "used_bytes", &w->used);
+	put_walked_count(j, "free_blocks", "free_bytes", &w->free);
+	put_walked_count(j, "cached_blocks", "cached_bytes", &w->cached);
+	put_walked_count(j, "mapped_blocks", "mapped_bytes", &w->mapped);
+	put_arenas(j, w);
+	begin(j, "corruption", '[');
+	for (size_t k = 0; k < w->corruption.n; k++) {
+		const struct hs_corruption *c = &w->corruption.at[k];
+		put_line(j);
+		begin(j, NULL, '{');
+		put_text(j, "kind", hs_corruption_name(c->kind));
+		put_address(j, "address", c->address);
+		put_text(j, "detail", c->detail);
+		end(j, '}');
+	}
+	end(j, ']');
+	end(j, '}');
+}
+
 /* Absent where no source has stacks of threads. */
 static void put_threads(struct json *j, const struct hs_report *report)
 {
@@ -592,6 +654,7 @@ static void json_write(const struct hs_report *report, struct hs_out *out)
 			put_hotspot(&j, f);
 	end_lines(&j);
 	put_crash(&j, report);
+	put_heap(&j, report);
 	put_threads(&j, report);
 	hs_puts(out, "\n}\n");
 }

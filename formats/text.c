@@ -85,6 +85,7 @@ static void put_image(const struct hs_text *t)
 	hs_text_crash(t);
 	hs_text_warnings(t);
 	hs_text_threads(t);
+	hs_text_heap(t);
 }
 
 static void put_one(const struct hs_text *t)

@@ -76,6 +76,9 @@ void hs_text_frame(const struct hs_text *t, char mark, size_t number,
 void hs_text_crash(const struct hs_text *t);
 void hs_text_threads(const struct hs_text *t);
 
+/* And its heap, where an allocator is known. */
+void hs_text_heap(const struct hs_text *t);
+
 /* What the rules of T->report hide, if there are any. */
 void hs_text_suppressed(const struct hs_text *t);
 

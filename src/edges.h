@@ -28,6 +28,9 @@ static inline uint32_t hs_edges_past(const struct hs_heap *heap, uint64_t word)
 {
 	if (word - heap->start > heap->end - heap->start)
 		return HS_HEAP_NONE;
+	/* Where a page begins, something else does, which the pointer is to. */
+	if (word % 4096 == 0)
+		return HS_HEAP_NONE;
 	uint32_t i = hs_heap_find_end(heap, word);
 	return i != HS_HEAP_NONE && heap->blocks[i].state == HS_BLOCK_USED &&
 			       hs_heap_find(heap, word) == HS_HEAP_NONE

@@ -16,7 +16,6 @@
 #include "src/image.h"
 
 #define PAGE         4096u
-#define RED_ZONE     128u /* below the stack pointer (psABI 3.2.2) */
 #define DESCRIPTOR   PAGE /* struct pthread and what follows it: 2368 in glibc 2.36 */
 #define MOST_HEADERS 64u
 
@@ -180,8 +179,11 @@ static void add_thread(struct finder *f, uint32_t i)
 	if (stack) {
 		uint64_t end =
 			stack == data && t->tls > sp ? HS_MAX(tls, sp) : stack->end;
-		add(f, sp - HS_MIN(sp - stack->start, (uint64_t)RED_ZONE), end,
-		    HS_ROOT_STACK, i);
+		/*
+		 * As LeakSanitizer does, not from the red zone below it on: what lies
+		 * there is of functions that have returned, but for a moment.
+		 */
+		add(f, sp, end, HS_ROOT_STACK, i);
 		claim(f, stack);
 	} else {
 		miss(f, "the stack of thread %u is missing", t->tid);

@@ -131,6 +131,32 @@ def check_inlines(tap, f):
                 f"{f.name}: the line of {name}", f"{frame}: {line}")
 
 
+def check_heap(tap, f):
+    """Blocks in use, lost ones and what is broken, as the program itself had counted."""
+    heap, truth = f.doc["heap"], f.truth
+    broken = truth.get("corruption")
+    if broken:
+        found = {(c["kind"], c["address"]) for c in heap["corruption"]}
+        tap.say((broken["kind"], broken["block"]) in found, f"{f.name}: what is broken", found)
+    else:
+        tap.equal(heap["corruption"], [], f"{f.name}: nothing is broken")
+    if "used_blocks_expected" in truth:
+        # Behind a header that was overwritten a block or two cannot be told.
+        wrong = abs(heap["used_blocks"] - truth["used_blocks_expected"]["blocks"])
+        tap.say(wrong <= (3 if broken else 0), f"{f.name}: blocks in use", wrong)
+    classes = truth.get("totals_by_class", {})
+    if "leaked_direct" not in classes:
+        return
+    least = truth.get("extra_leaked_indirect_not_listed_by_address", {}).get(
+        "expected_leaked_total_all",
+        sum(classes.get(c, {}).get("count", 0) for c in ("leaked_direct", "leaked_indirect")))
+    # Pointers that are hidden by xor or not aligned are none to a conservative marker.
+    hidden = sum(k["count"] for name, k in truth.get("kinds", {}).items()
+                 if k["cls"].startswith("in_use_by_program") or "misaligned" in name)
+    tap.equal(sum(x["blocks"] for x in f.doc["leaks"]), least + hidden,
+              f"{f.name}: blocks that are lost")
+
+
 def check_truncated(tap, f):
     check_crash(tap, f)
     with open(f.folder + "/cut.json", encoding="utf-8") as cut:
@@ -186,6 +212,7 @@ def fixtures(tap, work):
             check_truncated(tap, f)
             continue
         check_sound(tap, f)
+        check_heap(tap, f)
         if name == "cpp-inline-segv" or name == "stripped-builddebug":
             check_inlines(tap, f)
         if name == "corrupt-uaf-latent":
@@ -511,6 +538,29 @@ def check_gcore(tap, work):
     s.end()
 
 
+def check_lost(tap, work):
+    """A dump of a process that counts its blocks, and knows which it has lost."""
+    s = subprocess.Popen([hs.victim("lost")], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    live = int(s.stdout.readline().split()[1])
+    ran = hs.Ran([hs.HEAPSNAP, "snap", "--dump", "-q", "-o", work + "/lost.core", str(s.pid)])
+    s.stdin.close()
+    s.wait(timeout=hs.LIMIT_S)
+    tap.equal((ran.status, ran.err), (0, b""), "a dump of a heap: is written")
+    doc = core(work + "/lost.core")
+    heap = doc["heap"]
+    # Each of the three threads has a cache, which malloc takes for itself.
+    tap.equal(heap["used_blocks"], live + 3, "a dump of a heap: blocks in use")
+    tap.equal((heap["mapped_blocks"], heap["corruption"]), (5, []),
+              "a dump of a heap: blocks with mappings of their own, nothing broken")
+    tap.equal(len(heap["arenas"]), 3, "a dump of a heap: arenas")
+    # 12 of each of two threads; of table[], seven at most of a size.
+    tap.say(heap["cached_blocks"] >= 24, "a dump of a heap: blocks in caches", heap)
+    lost = sorted((x["kind"], x["blocks"], x["bytes"]) for x in doc["leaks"])
+    tap.equal(lost, [("indirect", 1, 72), ("indirect", 2, 112), ("unreachable", 1, 72),
+                     ("unreachable", 1, 120), ("unreachable", 11, 2200)],
+              "a dump of a heap: what is lost")
+
+
 def main():
     tap, work = Tap(), hs.work_dir()
     if os.path.isdir(CORES):
@@ -523,6 +573,7 @@ def main():
         check_replaced(tap, work)
         check_refusals(tap)
         check_denials(tap, work)
+        check_lost(tap, work)
     else:
         tap.skip("living processes", "yama lets nobody but parents and root look at processes")
     check_dead(tap, work)

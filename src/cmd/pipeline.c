@@ -11,11 +11,13 @@
 #include "formats/format.h"
 #include "src/array.h"
 #include "src/cmd/cores.h"
+#include "src/cmd/heaps.h"
 #include "src/cmd/inputs.h"
 #include "src/cmd/output.h"
 #include "src/cmd/progress.h"
 #include "src/embedded.h"
 #include "src/hash.h"
+#include "src/image.h"
 #include "src/inherit.h"
 #include "src/log.h"
 #include "src/names.h"
@@ -27,6 +29,7 @@ struct hs_pipeline {
 	struct hs_symbol_options symbols;
 	struct hs_inputs inputs;
 	HS_ARRAY(struct hs_target) targets;
+	struct hs_image_heap *heaps; /* by input */
 	struct hs_suppressions *own; /* where the user gave none */
 	struct hs_findings *findings;
 	struct hs_report report;
@@ -142,6 +145,16 @@ static struct hs_findings *analyze(const struct hs_target *targets, size_t n)
 	return findings;
 }
 
+/* That of a living process changes while it is looked at. */
+static void read_heap(struct hs_pipeline *p, size_t i)
+{
+	struct hs_input *input = &p->inputs.list.at[i];
+	if (!input->image || input->image->live)
+		return;
+	hs_progress_task("walking the heap of %s", input->id);
+	hs_image_heap_read(input->image, input->profile, &p->heaps[i]);
+}
+
 static char *title_of(const struct hs_pipeline *p, const char *const *paths)
 {
 	if (p->inputs.list.n == 1)
@@ -180,12 +193,16 @@ struct hs_error *hs_pipeline_open(const char *const *paths,
 	link_parents(p);
 	hs_cores_link(&p->inputs);
 	name_frames(p);
+	p->heaps = hs_xcalloc(p->inputs.list.n, sizeof(*p->heaps));
 	for (size_t i = 0; i < p->inputs.list.n; i++) {
+		read_heap(p, i);
 		const struct hs_profile *profile = p->inputs.list.at[i].profile;
 		warn_of_loss(&p->inputs.list.at[i]);
 		hs_array_push(&p->targets,
 			      ((struct hs_target){.profile = profile,
 						  .image = p->inputs.list.at[i].image,
+						  .walked = p->heaps[i].walked,
+						  .graph = p->heaps[i].graph,
 						  .has = profile->has}));
 	}
 	hs_progress_task("analyzing");
@@ -218,6 +235,9 @@ void hs_pipeline_free(struct hs_pipeline *p)
 		return;
 	hs_findings_free(p->findings); /* points into the profiles */
 	hs_suppressions_free(p->own);
+	for (size_t i = 0; p->heaps && i < p->inputs.list.n; i++)
+		hs_image_heap_deinit(&p->heaps[i]);
+	free(p->heaps);
 	hs_inputs_deinit(&p->inputs);
 	hs_symbol_cache_free(p->symbols.cache);
 	hs_array_free(&p->targets);
