@@ -178,10 +178,11 @@ def heaptrack_without_window(work):
 
 class Bench:
     def __init__(self, work, heaptrack):
-        self.work, self.heaptrack = work, heaptrack
+        self.work, self.heaptrack, self.n = work, heaptrack, 0
 
     def run(self, load, mode):
-        folder = self.work + "/" + mode
+        self.n += 1
+        folder = f"{self.work}/{self.n}"
         os.makedirs(folder)
         out = folder + "/out"
         argv, env = load.argv, dict(load.env)

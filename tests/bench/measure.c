@@ -40,9 +40,13 @@ static double now(void)
 
 int main(int argc, char **argv)
 {
-	FILE *out = argc > 2 ? fopen(argv[1], "we") : NULL;
+	if (argc < 3) {
+		fputs("usage: measure FILE COMMAND...\n", stderr);
+		return 2;
+	}
+	FILE *out = fopen(argv[1], "we");
 	if (!out || prctl(PR_SET_CHILD_SUBREAPER, 1)) {
-		perror(argc > 2 ? argv[1] : "usage: measure FILE COMMAND...");
+		perror(argv[1]);
 		return 2;
 	}
 	double began = now(), elapsed = 0, all = 0, own = 0;
