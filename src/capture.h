@@ -130,6 +130,7 @@ struct hs_capture {
 	struct hs_wire_header header; /* a copy; fields beyond the file's own are 0 */
 	struct hs_capture_text name, exe, argv, version, system;
 
+	uint64_t own_memory; /* address of a struct hs_wire_own in the process, or 0 */
 	uint64_t fork_stamp; /* of the FORK in the parent's capture, or 0 */
 
 	/*

@@ -249,6 +249,9 @@ static void read_payload(struct hs_reading *c, struct hs_path *path, uint64_t ta
 	case HS_WIRE_FORKED_AT:
 		c->pub.fork_stamp = hs_cur_uleb(in);
 		break;
+	case HS_WIRE_OWN:
+		c->pub.own_memory = hs_cur_uleb(in);
+		break;
 	case HS_WIRE_SAMPLED:
 		if (!c->opened)
 			read_sampled(&c->pub, in);
@@ -281,6 +284,8 @@ static void read_payload(struct hs_reading *c, struct hs_path *path, uint64_t ta
 	case HS_WIRE_MAPPED:
 	case HS_WIRE_SPREADS:
 	case HS_WIRE_FORKS:
+	case HS_WIRE_SCAN:
+	case HS_WIRE_SCAN_BLOCKS:
 	case HS_WIRE_MAPS:
 		kept = hs_array_add(&c->records);
 		kept->tag = tag;

@@ -288,17 +288,29 @@ static int compare_threads(const void *pa, const void *pb)
 	return a->tid < b->tid ? -1 : a->tid > b->tid;
 }
 
-static struct hs_error *read_threads(struct live *l, struct hs_image *image)
+/* With COPY their stacks, too: they will go on before those are read. */
+static void read_stopped(struct live *l, struct hs_image *image,
+			 const struct hs_stopper *stopper, bool copy)
+{
+	for (size_t i = 0; i < stopper->threads.n; i++)
+		if (stopper->threads.at[i].stopped &&
+		    read_registers(image, stopper->threads.at[i].tid) && copy)
+			copy_stack(l, image, &image->threads.at[image->threads.n - 1]);
+}
+
+static struct hs_error *read_threads(struct live *l, struct hs_image *image,
+				     const struct hs_stopper *stopped)
 {
 	struct hs_stopper stopper;
-	struct hs_error *err = hs_stopper_stop(l->pid, &stopper);
-	if (err)
-		return err;
-	for (size_t i = 0; i < stopper.threads.n; i++)
-		if (stopper.threads.at[i].stopped &&
-		    read_registers(image, stopper.threads.at[i].tid))
-			copy_stack(l, image, &image->threads.at[image->threads.n - 1]);
-	hs_stopper_release(&stopper);
+	if (stopped) {
+		read_stopped(l, image, stopped, false);
+	} else {
+		struct hs_error *err = hs_stopper_stop(l->pid, &stopper);
+		if (err)
+			return err;
+		read_stopped(l, image, &stopper, true);
+		hs_stopper_release(&stopper);
+	}
 	if (!image->threads.n)
 		return hs_error("process %d has no thread that can be read: it ended, or "
 				"is a 32-bit one",
@@ -330,7 +342,8 @@ static struct live *connect_memory(struct hs_image *image, pid_t pid)
 	return l;
 }
 
-static struct hs_error *fill(struct hs_image *image, pid_t pid)
+static struct hs_error *fill(struct hs_image *image, pid_t pid,
+			     const struct hs_stopper *stopped)
 {
 	bool allowed = read_mappings(image);
 	if (allowed && !image->mappings.n)
@@ -339,13 +352,14 @@ static struct hs_error *fill(struct hs_image *image, pid_t pid)
 				pid);
 	read_auxv(image);
 	hs_image_seal(image);
-	struct hs_error *err = read_threads(connect_memory(image, pid), image);
+	struct hs_error *err = read_threads(connect_memory(image, pid), image, stopped);
 	if (!err)
 		hs_modules_find(image);
 	return err;
 }
 
-struct hs_error *hs_live_open(pid_t pid, struct hs_image **ret)
+static struct hs_error *open_live(pid_t pid, const struct hs_stopper *stopped,
+				  struct hs_image **ret)
 {
 	if (!KNOWN_MACHINE)
 		return hs_error("cannot read living processes here: heapsnap knows the "
@@ -356,10 +370,21 @@ struct hs_error *hs_live_open(pid_t pid, struct hs_image **ret)
 	image->pid = (uint32_t)pid;
 	image->live = true;
 	image->name = read_comm(image, pid);
-	struct hs_error *err = fill(image, pid);
+	struct hs_error *err = fill(image, pid, stopped);
 	if (err)
 		hs_image_free(image);
 	else
 		*ret = image;
 	return err;
+}
+
+struct hs_error *hs_live_open(pid_t pid, struct hs_image **ret)
+{
+	return open_live(pid, NULL, ret);
+}
+
+struct hs_error *hs_live_open_stopped(pid_t pid, const struct hs_stopper *stopper,
+				      struct hs_image **ret)
+{
+	return open_live(pid, stopper, ret);
 }

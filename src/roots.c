@@ -29,6 +29,7 @@ struct finder {
 	const struct hs_heap *heap;
 	const struct hs_root_hole *holes;
 	size_t n_holes;
+	bool gaps;
 	struct hs_roots *out;
 	uint64_t tls_bytes;                    /* of all modules */
 	HS_ARRAY(struct hs_root_hole) claimed; /* stacks */
@@ -266,11 +267,11 @@ static void add_gaps(struct finder *f, const struct hs_mapping *m, uint32_t firs
 	for (; i < f->heap->n && f->heap->blocks[i].addr < m->end; i++) {
 		const struct hs_block *b = &f->heap->blocks[i];
 		/* The rest of a page is the block's, as is its header. */
-		if (b->addr > at && b->addr - at > 2 * PAGE)
+		if (b->addr > at && (f->gaps || b->addr - at > 2 * PAGE))
 			add(f, at, b->addr, HS_ROOT_MAPPED, 0);
 		at = b->addr + b->size;
 	}
-	if (m->end > at && (i == first || m->end - at > PAGE))
+	if (m->end > at && (f->gaps || i == first || m->end - at > PAGE))
 		add(f, at, m->end, HS_ROOT_MAPPED, 0);
 }
 
@@ -282,10 +283,10 @@ static void add_mapping(struct finder *f, const struct hs_mapping *m)
 	if (hs_heap_find(h, m->start) != HS_HEAP_NONE && first && first < h->n &&
 	    h->blocks[first].addr != m->start)
 		first--;
-	for (uint32_t i = first; i < h->n && h->blocks[i].addr < m->end; i++)
+	for (uint32_t i = first; !f->gaps && i < h->n && h->blocks[i].addr < m->end; i++)
 		if (h->blocks[i].size < LARGE && h->blocks[i].addr % PAGE != 16)
 			return; /* memory that an allocator divides up */
-	if (!is_arena(f, m) && !is_dead_stack(f, m))
+	if ((f->gaps || !is_arena(f, m)) && !is_dead_stack(f, m))
 		add_gaps(f, m, first);
 }
 
@@ -323,13 +324,14 @@ static int compare(const void *pa, const void *pb)
 }
 
 void hs_roots_find(const struct hs_image *image, const struct hs_heap *heap,
-		   const struct hs_root_hole *holes, size_t n_holes, struct hs_roots *ret)
+		   const struct hs_root_options *options, struct hs_roots *ret)
 {
 	*ret = (struct hs_roots){0};
 	struct finder f = {.image = image,
 			   .heap = heap,
-			   .holes = holes,
-			   .n_holes = n_holes,
+			   .holes = options->holes,
+			   .n_holes = options->n_holes,
+			   .gaps = options->gaps,
 			   .out = ret};
 	for (uint32_t i = 0; i < image->modules.n; i++)
 		add_module(&f, i);

@@ -38,10 +38,19 @@ struct hs_root_hole {
 	uint64_t start, end;
 };
 
+struct hs_root_options {
+	const struct hs_root_hole *holes;
+	size_t n_holes;
+	/*
+	 * The heap has blocks that are not known: what lies between the known ones
+	 * may hold them, too.
+	 */
+	bool gaps;
+};
+
 /* HEAP tells memory of the allocator from other memory. */
 void hs_roots_find(const struct hs_image *image, const struct hs_heap *heap,
-		   const struct hs_root_hole *holes, size_t n_holes,
-		   struct hs_roots *ret);
+		   const struct hs_root_options *options, struct hs_roots *ret);
 void hs_roots_deinit(struct hs_roots *r);
 
 #endif /* HS_ROOTS_H */

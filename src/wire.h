@@ -244,12 +244,19 @@ enum hs_wire_record {
 	HS_WIRE_FREE_STACKS = 45, /* who has freed what; see segment.h */
 	HS_WIRE_COUNTS = 49, /* uleb allocations, bytes, frees: sums of all counters */
 
-	/* Reserved: inherited blocks, Python code, marks, scan results, inline
-	 * module data. */
+	/*
+	 * A scan for what is still held; see scanned.h.  SCAN comes first, then its
+	 * blocks; the latest scan counts.
+	 */
+	HS_WIRE_SCAN = 44,
+	HS_WIRE_SCAN_BLOCKS = 52,
+	/* In the header page: uleb address of the process's struct hs_wire_own. */
+	HS_WIRE_OWN = 54,
+
+	/* Reserved: inherited blocks, Python code, marks, inline module data. */
 	HS_WIRE_INHERITED = 41,
 	HS_WIRE_PYTHON_CODE = 42,
 	HS_WIRE_MARK = 43,
-	HS_WIRE_SCAN = 44,
 	HS_WIRE_MODULE_DATA = 47,
 
 	/* Folded, too. */
@@ -283,6 +290,25 @@ enum hs_wire_how {
 	HS_WIRE_HOW_EXEC = 4,
 	HS_WIRE_HOW_RUNNING = 5,
 };
+
+/*
+ * In the memory of the process: what the tracker has mapped for itself, which holds
+ * nothing of the program.  If there are more than HS_WIRE_OWN_MAX, the rest is not
+ * told.
+ */
+#define HS_WIRE_OWN_MAX 4096u
+struct hs_wire_own {
+	uint64_t n; /* may be beyond HS_WIRE_OWN_MAX */
+	struct {
+		uint64_t start, size;
+	} at[HS_WIRE_OWN_MAX];
+};
+
+/*
+ * A process that ends asks for a scan by this socket in its capture's folder: it
+ * sends one byte, and goes on when it gets one, or the other end is closed.
+ */
+#define HS_WIRE_SCAN_SOCKET ".heapsnap.scan"
 
 #define HS_WIRE_AT(type, field, offset) \
 	_Static_assert(__builtin_offsetof(type, field) == (offset), #field)

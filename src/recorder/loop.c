@@ -36,16 +36,15 @@ void rc_poll_remove(struct rc_recorder *rc, int fd)
  * the directory's name (a socket's address has 108 bytes).  A file system that
  * knows no sockets costs only that.
  */
-static int open_socket(struct rc_recorder *rc)
+static int open_socket(struct rc_recorder *rc, const char *name, mode_t others)
 {
 	struct sockaddr_un a = {.sun_family = AF_UNIX};
-	snprintf(a.sun_path, sizeof(a.sun_path), "/proc/self/fd/%d/" RC_SOCKET_NAME,
-		 rc->dir_fd);
-	unlinkat(rc->dir_fd, RC_SOCKET_NAME, 0);
+	snprintf(a.sun_path, sizeof(a.sun_path), "/proc/self/fd/%d/%s", rc->dir_fd, name);
+	unlinkat(rc->dir_fd, name, 0);
 	int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
 		return -1;
-	mode_t mask = umask(0077);
+	mode_t mask = umask(0777 & ~others);
 	int failed = bind(fd, (struct sockaddr *)&a, sizeof(a));
 	umask(mask);
 	if (failed || listen(fd, 64)) {
@@ -81,9 +80,14 @@ static const char *open_all(struct rc_recorder *rc)
 	    inotify_add_watch(rc->inotify_fd, path, IN_CREATE | IN_MOVED_TO) < 0)
 		return "cannot watch the directory";
 	rc_poll_add(rc, rc->inotify_fd, RC_INOTIFY, 0, EPOLLIN);
-	rc->listen_fd = open_socket(rc);
+	rc->listen_fd = open_socket(rc, RC_SOCKET_NAME, 0700);
 	if (rc->listen_fd >= 0)
 		rc_poll_add(rc, rc->listen_fd, RC_LISTEN, 0, EPOLLIN);
+	/* Recorded processes may be other users'; the kernel says who asks. */
+	if (rc->options.scan_ns)
+		rc->scan_fd = open_socket(rc, HS_WIRE_SCAN_SOCKET, 0777);
+	if (rc->scan_fd >= 0)
+		rc_poll_add(rc, rc->scan_fd, RC_SCAN_LISTEN, 0, EPOLLIN);
 	return NULL;
 }
 
@@ -108,6 +112,15 @@ static void handle(struct rc_recorder *rc, const struct epoll_event *e)
 		break;
 	case RC_WRITER:
 		rc_writers_finish(rc, id);
+		break;
+	case RC_SCAN_LISTEN:
+		rc_scans_accept(rc);
+		break;
+	case RC_SCAN:
+		rc_scans_receive(rc, id);
+		break;
+	case RC_SCANNER:
+		rc_scans_hear(rc, id);
 		break;
 	}
 }
@@ -148,6 +161,7 @@ static void loop(struct rc_recorder *rc)
 		for (int i = 0; i < n; i++)
 			handle(rc, &events[i]);
 		rc_targets_work(rc, rc_clock_ns());
+		rc_scans_start(rc);
 		rc_rounds_start(rc, rc_clock_ns());
 		rc_writers_start(rc);
 		rc_peers_settle(rc);
@@ -159,6 +173,7 @@ int rc_record(const struct rc_options *options)
 	struct rc_recorder rc = {.options = *options,
 				 .dir_fd = -1,
 				 .listen_fd = -1,
+				 .scan_fd = -1,
 				 .pid_ns = rc_process_own_pid_ns(),
 				 .start_ns = rc_now_ns()};
 	/* A full disk or RLIMIT_FSIZE is an error to report, not a death. */
@@ -180,5 +195,7 @@ int rc_record(const struct rc_options *options)
 	loop(&rc);
 	if (rc.listen_fd >= 0)
 		unlinkat(rc.dir_fd, RC_SOCKET_NAME, 0);
+	if (rc.scan_fd >= 0)
+		unlinkat(rc.dir_fd, HS_WIRE_SCAN_SOCKET, 0);
 	return 0;
 }

@@ -81,6 +81,18 @@ static bool wants_reports(void)
 	return !s || strcmp(s, "none") != 0;
 }
 
+/* How long a scan may take; what makes no sense is the default. */
+static uint64_t scan_limit(void)
+{
+	const char *s = getenv("HEAPSNAP_SCAN");
+	uint64_t ns = UINT64_C(5000000000);
+	if (s && !strcmp(s, "none"))
+		return 0;
+	if (s)
+		hs_parse_time(s, &ns);
+	return wants_reports() ? ns : 0;
+}
+
 static struct rc_options for_run(char **argv)
 {
 	return (struct rc_options){.control_fd = (int)strtol(argv[1], NULL, 10),
@@ -88,7 +100,8 @@ static struct rc_options for_run(char **argv)
 				   .dir_fd = -1,
 				   .interval_ns = strtoull(argv[3], NULL, 10),
 				   .max_disk = strtoull(argv[4], NULL, 10),
-				   .reports = wants_reports()};
+				   .reports = wants_reports(),
+				   .scan_ns = scan_limit()};
 }
 
 /* A value that makes no sense counts as none: nobody is there to be told. */
@@ -99,7 +112,8 @@ static struct rc_options alone(const char *dir, int dir_fd)
 				     .dir_fd = dir_fd,
 				     .interval_ns = 1000000000,
 				     .max_disk = (uint64_t)1 << 30,
-				     .reports = wants_reports()};
+				     .reports = wants_reports(),
+				     .scan_ns = scan_limit()};
 	const char *interval = getenv("HEAPSNAP_INTERVAL");
 	const char *max_disk = getenv("HEAPSNAP_MAX_DISK");
 	if (interval)

@@ -6,6 +6,7 @@
  *      loop.c      waits, and calls the others in turn
  *      targets.c   captures appear, grow, end
  *      rounds.c    children of ours replace their logs by checkpoints
+ *      scans.c     children of ours look at the memory of programs that end
  *      writers.c   children of ours rewrite captures of ended processes
  *      peers.c     the runs that started us or found us
  */
@@ -21,6 +22,7 @@ struct rc_options {
 	const char *dir;
 	int dir_fd;           /* DIR, locked for us; or -1 */
 	uint64_t interval_ns; /* between snapshots */
+	uint64_t scan_ns;     /* that a scan may take; 0: none is made */
 	uint64_t max_disk;    /* bytes of one capture; 0: no bound */
 	bool reports;         /* of captures that no run waits for: write HTML and text */
 };
@@ -40,6 +42,17 @@ struct rc_writer {
 	int pipe_fd; /* gives a sentence where it failed; its end is the child's */
 };
 
+/* Somebody wants to know what is still held in a process. */
+struct rc_scan {
+	uint64_t id;
+	int asker_fd; /* the process itself, which waits; or -1 */
+	pid_t asker;
+	uint64_t target; /* id, or 0: it has not said anything yet */
+	bool ready;      /* to be started */
+	pid_t child;     /* at work, or 0 */
+	int said_fd, result_fd;
+};
+
 /* A file which may become a capture soon. */
 struct rc_pending {
 	char *name;
@@ -47,17 +60,28 @@ struct rc_pending {
 };
 
 /* What an epoll event belongs to: the kind in the top byte, an id below. */
-enum rc_source { RC_INOTIFY = 1, RC_LISTEN, RC_PEER, RC_TARGET, RC_ROUND, RC_WRITER };
+enum rc_source {
+	RC_INOTIFY = 1,
+	RC_LISTEN,
+	RC_PEER,
+	RC_TARGET,
+	RC_ROUND,
+	RC_WRITER,
+	RC_SCAN_LISTEN,
+	RC_SCAN,
+	RC_SCANNER,
+};
 
 struct rc_recorder {
 	struct rc_options options;
-	int dir_fd, epoll_fd, inotify_fd, listen_fd;
+	int dir_fd, epoll_fd, inotify_fd, listen_fd, scan_fd;
 	uint64_t pid_ns;   /* ours */
 	uint64_t start_ns; /* our own start; since the epoch */
 	uint64_t last_id;
 	HS_ARRAY(struct rc_target *) targets;
 	HS_ARRAY(struct rc_peer) peers;
 	HS_ARRAY(struct rc_writer) writers;
+	HS_ARRAY(struct rc_scan) scans;
 	HS_ARRAY(struct rc_pending) pending;
 	HS_ARRAY(ino_t) hopeless; /* could not be rewritten: not to be tried again */
 	uint64_t drain_period_ns, next_drain_ns, next_look_ns;
@@ -102,6 +126,12 @@ void rc_report(int dir_fd, const char *name);
 /* writers.c */
 void rc_writers_start(struct rc_recorder *rc); /* as many as may run */
 void rc_writers_finish(struct rc_recorder *rc, uint64_t id);
+
+/* scans.c */
+void rc_scans_accept(struct rc_recorder *rc);
+void rc_scans_receive(struct rc_recorder *rc, uint64_t id);
+void rc_scans_start(struct rc_recorder *rc); /* those that wait for it */
+void rc_scans_hear(struct rc_recorder *rc, uint64_t id);
 
 /* peers.c */
 struct rc_peer *rc_peers_add(struct rc_recorder *rc, int fd);

@@ -242,6 +242,20 @@ static void put_maps(struct rewriting *w)
 	}
 }
 
+/* The latest scan: it and what follows it. */
+static void put_scan(struct rewriting *w)
+{
+	size_t i = w->c->n_records;
+	while (i > 0 && w->c->records[i - 1].tag != HS_WIRE_SCAN)
+		i--;
+	for (size_t k = i ? i - 1 : w->c->n_records; k < w->c->n_records; k++) {
+		const struct hs_capture_record *r = &w->c->records[k];
+		if (r->tag == HS_WIRE_SCAN || r->tag == HS_WIRE_SCAN_BLOCKS)
+			rc_sections_put(w->out, (uint32_t)r->tag, r->payload.at,
+					r->payload.n, NULL, 0);
+	}
+}
+
 static void put_end(struct rewriting *w, const struct rc_end *end)
 {
 	const struct hs_capture *c = w->c;
@@ -326,6 +340,7 @@ static void put_rest(struct rewriting *w)
 	put_threads(w);
 	put_snapshots(w);
 	put_maps(w);
+	put_scan(w);
 }
 
 static void put_folded(struct rewriting *w, const struct hs_folding *f)

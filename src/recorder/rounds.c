@@ -56,7 +56,7 @@ void rc_rounds_start(struct rc_recorder *rc, uint64_t now)
 		running += rc->targets.at[i]->round.pid != 0;
 	for (size_t i = rc->targets.n; i-- > 0 && running < AT_ONCE;) {
 		struct rc_target *t = rc->targets.at[i];
-		if (t->state != RC_ALIVE || !rc_round_due(t, now))
+		if (t->state != RC_ALIVE || t->scanning || !rc_round_due(t, now))
 			continue;
 		start(rc, t);
 		running++;

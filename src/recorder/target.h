@@ -55,6 +55,7 @@ struct rc_target {
 	uint64_t map_size;
 	struct rc_store store;
 	struct rc_round round;
+	bool scanning, copying; /* a scan is made; no chunk may be given back */
 
 	/* What does not change, copied when the capture was opened. */
 	pid_t pid, ppid;

@@ -406,7 +406,8 @@ static void drain_all(struct rc_recorder *rc, uint64_t now)
 	for (size_t i = rc->targets.n; i-- > 0;) {
 		struct rc_target *t = rc->targets.at[i];
 		struct work w = {0};
-		if (t->state != RC_ALIVE || now < t->retry_ns || t->round.copying)
+		if (t->state != RC_ALIVE || now < t->retry_ns || t->round.copying ||
+		    t->copying)
 			continue;
 		serve(rc, t, drain, &w);
 		copied += w.copied;

@@ -73,7 +73,7 @@ void rc_writers_start(struct rc_recorder *rc)
 	for (size_t i = 0; i < rc->targets.n && rc->writers.n < AT_ONCE;) {
 		struct rc_target *t = rc->targets.at[i];
 		/* What a checkpoint tells need not be folded again: it may end. */
-		if (t->state == RC_DEAD && !t->round.pid)
+		if (t->state == RC_DEAD && !t->round.pid && !t->scanning)
 			start(rc, t);
 		/* It may be gone by now, and another have its place. */
 		if (i < rc->targets.n && rc->targets.at[i] == t)

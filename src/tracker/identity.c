@@ -15,6 +15,7 @@
 #include "src/tracker/capture.h"
 #include "src/tracker/initial.h"
 #include "src/tracker/mode.h"
+#include "src/tracker/scan.h"
 #include "src/tracker/select.h"
 #include "src/tracker/spawn.h"
 #include "src/tracker/state.h"
@@ -87,6 +88,7 @@ void tr_identity_settings(void)
 	else if (tr_sample_mean > TR_SAMPLE_MOST)
 		tr_sample_mean = TR_SAMPLE_MOST;
 	tr_select_start(tr_env("HEAPSNAP_MODULES"));
+	tr_scan_settings();
 	tr_spawn_settings();
 }
 
@@ -217,6 +219,7 @@ static void put_records(uint8_t *p, const uint8_t *end, uint32_t flags)
 	if (flags & HS_WIRE_FORKED) /* which of the parent's forks we come from */
 		put_number(&p, end, HS_WIRE_FORKED_AT, tr_fork_take_stamp());
 	put_number(&p, end, HS_WIRE_SAMPLED, tr_sample_mean);
+	put_number(&p, end, HS_WIRE_OWN, (uint64_t)(uintptr_t)&tr_own);
 	put_record(&p, end, HS_WIRE_VERSION_OF, PACKAGE_VERSION, strlen(PACKAGE_VERSION));
 
 	struct utsname u;

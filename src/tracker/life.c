@@ -16,6 +16,7 @@
 #include "src/tracker/mode.h"
 #include "src/tracker/modules.h"
 #include "src/tracker/real.h"
+#include "src/tracker/scan.h"
 #include "src/tracker/select.h"
 #include "src/tracker/spawn.h"
 #include "src/tracker/stacks.h"
@@ -110,6 +111,7 @@ void tr_life_exiting(uint32_t kind, int code)
 	h->exit_code = code;
 	h->exit_stamp = tr_stamp();
 	__atomic_store_n(&h->exit_kind, kind, __ATOMIC_RELEASE);
+	tr_scan_ending();
 }
 
 static void on_exit_hook(int code, void *unused)

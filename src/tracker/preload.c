@@ -18,6 +18,7 @@
 #include "src/tracker/modules.h"
 #include "src/tracker/real.h"
 #include "src/tracker/record.h"
+#include "src/tracker/scan.h"
 #include "src/tracker/select.h"
 #include "src/tracker/state.h"
 
@@ -245,6 +246,8 @@ TR_EXPORT int prctl(int option, unsigned long a, unsigned long b, unsigned long 
 		    unsigned long d);
 int prctl(int option, unsigned long a, unsigned long b, unsigned long c, unsigned long d)
 {
+	if (option == PR_SET_SECCOMP)
+		tr_scan_never();
 	if (option == PR_SET_TSC)
 		tr_clock_leave_tsc();
 	int ret = tr_real.prctl(option, a, b, c, d);

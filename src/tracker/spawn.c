@@ -39,7 +39,7 @@ static const char *const places[] = {
  * that sets its title writes over it.  Never LD_PRELOAD.
  */
 static const char *const passed[] = {
-	"HEAPSNAP_INTERVAL=", "HEAPSNAP_MAX_DISK=", "HEAPSNAP_REPORT="};
+	"HEAPSNAP_INTERVAL=", "HEAPSNAP_MAX_DISK=", "HEAPSNAP_REPORT=", "HEAPSNAP_SCAN="};
 #define N_PASSED (sizeof(passed) / sizeof(passed[0]))
 static char kept[N_PASSED][64];
 static char choice[1024];

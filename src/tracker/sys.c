@@ -6,14 +6,17 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/futex.h>
+#include <poll.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -121,9 +124,17 @@ void *sys_map_file(int fd, uint64_t offset, size_t size)
 	return map(size, MAP_SHARED, fd, offset);
 }
 
+struct hs_wire_own tr_own;
+
 void *sys_map_memory(size_t size, bool wipe, bool *wiped_ret)
 {
 	void *p = map(size, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	uint64_t i =
+		p ? __atomic_fetch_add(&tr_own.n, 1, __ATOMIC_RELAXED) : HS_WIRE_OWN_MAX;
+	if (i < HS_WIRE_OWN_MAX) {
+		tr_own.at[i].start = (uint64_t)(uintptr_t)p;
+		tr_own.at[i].size = size;
+	}
 	if (wipe)
 		*wiped_ret = p && SYS3(SYS_madvise, p, size, MADV_WIPEONFORK) == 0;
 	return p;
@@ -480,4 +491,76 @@ bool tr_parse_size(const char *s, uint64_t *ret)
 		s++;
 	*ret = v;
 	return *s == '\0';
+}
+
+/* -- Asking the recorder, for scan.c ------------------------------------------------ */
+
+long sys_connect(const char *path)
+{
+	struct sockaddr_un a = {.sun_family = AF_UNIX};
+	size_t n = strlen(path);
+	if (n >= sizeof(a.sun_path))
+		return -ENAMETOOLONG;
+	memcpy(a.sun_path, path, n);
+	long fd = SYS3(SYS_socket, AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK,
+		       0);
+	if (fd < 0)
+		return fd;
+	long r = SYS3(SYS_connect, fd, &a, sizeof(a));
+	if (r == 0)
+		return fd;
+	sys_close((int)fd);
+	return r;
+}
+
+uint32_t sys_peer(int fd)
+{
+	struct ucred who;
+	uint32_t size = sizeof(who);
+	return tr_system_call(SYS_getsockopt, fd, SOL_SOCKET, SO_PEERCRED, (long)&who,
+			      (long)&size, 0) < 0
+		       ? 0
+		       : (uint32_t)who.pid;
+}
+
+void sys_allow_ptrace(uint32_t pid)
+{
+	SYS2(SYS_prctl, PR_SET_PTRACER, pid);
+}
+
+bool sys_is_confined(void)
+{
+	return SYS1(SYS_prctl, PR_GET_SECCOMP) > 0;
+}
+
+bool sys_send_byte(int fd)
+{
+	return tr_system_call(SYS_sendto, fd, (long)"", 1, MSG_NOSIGNAL | MSG_DONTWAIT, 0,
+			      0) == 1;
+}
+
+void sys_sleep_ms(unsigned ms)
+{
+	struct timespec t = {0, (long)ms * 1000000};
+	SYS2(SYS_nanosleep, &t, NULL);
+}
+
+static uint64_t clock_ms(void)
+{
+	struct timespec t;
+	SYS2(SYS_clock_gettime, CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+}
+
+void sys_wait_readable(int fd, uint64_t ms)
+{
+	uint64_t now = clock_ms(), end = now + ms;
+	for (; now < end; now = clock_ms()) {
+		struct pollfd p = {.fd = fd, .events = POLLIN};
+		struct timespec t = {(time_t)((end - now) / 1000),
+				     (long)((end - now) % 1000 * 1000000)};
+		long r = SYS4(SYS_ppoll, &p, 1, &t, NULL);
+		if (r != -EINTR)
+			return;
+	}
 }

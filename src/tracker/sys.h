@@ -14,6 +14,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "src/wire.h"
+
 #include "src/counter.h"
 #include "src/tracker/arch.h"
 
@@ -52,6 +54,9 @@ void *sys_map_file(int fd, uint64_t offset, size_t size);
  * (MADV_WIPEONFORK, Linux 4.14); *WIPED_RET says whether that holds.
  */
 void *sys_map_memory(size_t size, bool wipe, bool *wiped_ret);
+
+/* All of that memory. */
+extern TR_HIDDEN struct hs_wire_own tr_own;
 
 /* That memory is touched all over: larger pages save the processor work. */
 void sys_prefer_huge_pages(void *p, size_t size);
@@ -101,6 +106,19 @@ bool sys_is_executable(const char *path);
 
 /* Try to lock FD (flock) until it is closed, here and in whoever inherits it. */
 bool sys_lock(int fd);
+
+/*
+ * For scan.c.  Connect to the socket at PATH: a descriptor, or -errno.  Who listens
+ * there, by its number in our namespace, or 0.  Let it, and what it forks, look at us
+ * where Yama asks for that (PR_SET_PTRACER).  Does a seccomp filter bind us?
+ */
+long sys_connect(const char *path);
+uint32_t sys_peer(int fd);
+void sys_allow_ptrace(uint32_t pid);
+bool sys_is_confined(void);
+void sys_sleep_ms(unsigned ms);
+bool sys_send_byte(int fd);
+void sys_wait_readable(int fd, uint64_t ms); /* or closed; MS at most */
 
 uint64_t sys_realtime_ns(void);
 void sys_random(void *buf, size_t size);
