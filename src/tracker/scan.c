@@ -96,8 +96,7 @@ static void ask(void)
 void tr_scan_ending(void)
 {
 	if (!scan.ms || scan.never || scan.asked == tr_pid || !tr_header ||
-	    __atomic_load_n(&tr_state, __ATOMIC_ACQUIRE) != TR_ON ||
-	    !tr_capture_drained())
+	    __atomic_load_n(&tr_state, __ATOMIC_ACQUIRE) != TR_ON)
 		return;
 	scan.asked = tr_pid;
 	if (!scan.confined && sys_is_confined())
