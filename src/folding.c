@@ -189,8 +189,9 @@ static void take_records(struct folding *f)
 	const struct hs_capture *c = f->pub.capture;
 	for (size_t i = 0; i < c->n_records; i++) {
 		const struct hs_capture_record *r = &c->records[i];
-		if (r->tag == HS_WIRE_MAPS)
-			continue;
+		if (r->tag == HS_WIRE_MAPS || r->tag == HS_WIRE_SCAN ||
+		    r->tag == HS_WIRE_SCAN_BLOCKS)
+			continue; /* no part of the state */
 		f->restored = true;
 		struct hs_cursor in = hs_cursor(r->payload.at, r->payload.n, NULL);
 		struct hs_error *err = NULL;
