@@ -27,6 +27,10 @@ struct group {
 	uint32_t n_sites, first_site; /* in `sites` of groups */
 	uint32_t n_live, first_live;  /* in `live` of groups */
 	bool kept, found;
+	/* If the profile HAS_REACH: its live blocks; what is lost with the leaks. */
+	struct hs_reach_count by[HS_REACH_COUNT], lost;
+	hs_stack by_stack[HS_REACH_COUNT]; /* of the largest block of each */
+	uint64_t largest[HS_REACH_COUNT];
 };
 
 struct groups {
@@ -227,7 +231,64 @@ static struct hs_facts facts_of(struct groups *g, const struct group *group)
 	return f;
 }
 
+/* ---- what a scan found ---- */
+
+static void add_reach(struct groups *g, uint32_t live)
+{
+	const struct hs_live *block = &g->p->live[live];
+	unsigned reach = g->p->live_reach[live];
+	if (!g->of_site[block->site])
+		return;
+	struct group *q = group_of(g, block->site);
+	if (!q->by[reach].blocks || block->size > q->largest[reach]) {
+		q->largest[reach] = block->size;
+		q->by_stack[reach] = g->p->sites[block->site].stack;
+	}
+	q->by[reach].blocks++;
+	q->by[reach].bytes += block->size;
+}
+
+static void take_scan(struct groups *g)
+{
+	const struct hs_profile *p = g->p;
+	for (uint32_t i = 0; (p->has & HS_HAS_REACH) && i < p->n_live; i++)
+		add_reach(g, i);
+	for (uint32_t i = 0; i < p->n_lost; i++) {
+		uint32_t site = p->live[p->lost[i].live].site;
+		if (!g->of_site[site])
+			continue;
+		group_of(g, site)->lost.blocks += p->lost[i].retained.blocks;
+		group_of(g, site)->lost.bytes += p->lost[i].retained.bytes;
+	}
+}
+
 /* ---- evidence ---- */
+
+#define COUNT(n) (unsigned long long)(n), (n) == 1 ? "" : "s"
+
+static void say_what_is_lost(struct hs_findings *out, struct hs_finding *f,
+			     const struct group *g)
+{
+	const struct hs_scan *scan = &f->profile->scan;
+	const char *when = scan->at_exit ? "when the process ended" : "at the last look";
+	const char *these = f->blocks == 1 ? "this block" : "these blocks";
+	if (f->kind == HS_LEAK_INDIRECT)
+		hs_finding_say(out, f,
+			       "only blocks that are lost themselves pointed to %s %s",
+			       these, when);
+	if (f->kind == HS_LEAK_UNREACHABLE)
+		hs_finding_say(out, f, "nothing pointed to %s any more %s", these, when);
+	if (f->kind == HS_LEAK_UNREACHABLE && g->lost.blocks > f->blocks)
+		hs_finding_say(
+			out, f, "with %s %llu further block%s of %llu byte%s %s lost",
+			f->blocks == 1 ? "it" : "them", COUNT(g->lost.blocks - f->blocks),
+			COUNT(g->lost.bytes - HS_MIN(g->lost.bytes, f->bytes)),
+			g->lost.blocks - f->blocks == 1 ? "is" : "are");
+	if (scan->partial)
+		hs_finding_say(out, f,
+			       "not all memory could be read: something there may "
+			       "point to it");
+}
 
 static char *duration(uint64_t ns)
 {
@@ -377,11 +438,12 @@ static void say_weakness(struct hs_findings *out, struct hs_finding *f,
 	say_how_it_ended(out, f, &p->process);
 }
 
-static void report(struct groups *g, const struct group *group, struct hs_findings *out)
+static void report(struct groups *g, const struct group *group,
+		   const struct hs_facts *known, hs_stack stack, struct hs_findings *out)
 {
-	struct hs_facts facts = facts_of(g, group);
+	struct hs_facts facts = *known;
 	struct hs_verdict v = hs_verdict_of(&facts);
-	struct hs_finding *f = hs_findings_add(out, HS_FINDING_LEAK, g->p, group->stack);
+	struct hs_finding *f = hs_findings_add(out, HS_FINDING_LEAK, g->p, stack);
 	f->kind = v.kind;
 	f->confidence = v.confidence;
 	f->excuse = v.excuse;
@@ -399,12 +461,51 @@ static void report(struct groups *g, const struct group *group, struct hs_findin
 		f->first_ns = g->live[group->first_live].born_ns;
 		f->last_ns = g->live[group->first_live + group->n_live - 1].born_ns;
 	}
+	if (f->kind == HS_LEAK_UNREACHABLE || f->kind == HS_LEAK_INDIRECT)
+		say_what_is_lost(out, f, group);
 	say_excuse(out, f);
 	say_trend(out, f, &facts.trend);
 	say_age(out, f, &facts);
 	say_frees(out, f, group);
 	say_rate(out, f);
 	say_weakness(out, f, group, &facts);
+}
+
+/* What is lost, directly or not, and the rest are findings of their own. */
+static void report_group(struct groups *g, const struct group *group,
+			 struct hs_findings *out)
+{
+	const struct hs_facts whole = facts_of(g, group);
+	struct hs_facts f = whole;
+	if (!(g->p->has & HS_HAS_REACH) || group->kept) {
+		report(g, group, &f, group->stack, out);
+		return;
+	}
+	for (int r = HS_REACH_DIRECT; r <= HS_REACH_INDIRECT; r++) {
+		const struct hs_reach_count *c = &group->by[r];
+		if (!c->blocks)
+			continue;
+		f = whole;
+		f.scanned = true;
+		f.lost |= g->p->scan.partial;
+		f.blocks = c->blocks;
+		f.bytes = c->bytes;
+		f.unreachable_blocks = r == HS_REACH_DIRECT ? c->blocks : 0;
+		f.unreachable_bytes = r == HS_REACH_DIRECT ? c->bytes : 0;
+		f.indirect_blocks = c->blocks - f.unreachable_blocks;
+		f.indirect_bytes = c->bytes - f.unreachable_bytes;
+		report(g, group, &f, group->by_stack[r], out);
+	}
+	f = whole;
+	f.blocks -=
+		group->by[HS_REACH_DIRECT].blocks + group->by[HS_REACH_INDIRECT].blocks;
+	f.bytes -= group->by[HS_REACH_DIRECT].bytes + group->by[HS_REACH_INDIRECT].bytes;
+	f.in_flight_blocks = HS_MIN(f.in_flight_blocks, f.blocks);
+	f.in_flight_bytes = HS_MIN(f.in_flight_bytes, f.bytes);
+	/* Of blocks that are younger than the scan nothing is known. */
+	f.scanned = !group->by[HS_REACH_NO_BLOCK].blocks;
+	if (f.blocks)
+		report(g, group, &f, group->stack, out);
 }
 
 static void groups_deinit(struct groups *g)
@@ -436,8 +537,9 @@ static void leaks_run(const struct hs_target *target, struct hs_findings *out)
 	sort_sites(&g);
 	sort_live(&g);
 	index_levels(&g);
+	take_scan(&g);
 	for (size_t i = 0; i < g.list.n; i++)
-		report(&g, &g.list.at[i], out);
+		report_group(&g, &g.list.at[i], out);
 	groups_deinit(&g);
 }
 

@@ -19,9 +19,12 @@
 #include "src/folding.h"
 #include "src/hash.h"
 #include "src/mapped.h"
+#include "src/scanned.h"
 #include "src/segment.h"
 
 struct reading {
+	struct hs_scanned scan;
+	bool has_scan;
 	struct hs_builder *b;
 	struct hs_capture *c;
 	const struct hs_folding *f;
@@ -238,6 +241,42 @@ static void add_sites(struct reading *r)
 	}
 }
 
+/* The blocks that the scan does not name are reachable, if they are older than it. */
+static void add_reach(struct reading *r, const struct hs_fold_block *block)
+{
+	struct hs_reach_count retained = {1, block->size};
+	if (!r->has_scan || block->born > r->scan.stamp)
+		return;
+	const struct hs_scanned_block *s = hs_scanned_find(&r->scan, block->addr);
+	if (s && s->reach == HS_REACH_DIRECT)
+		retained = s->retained;
+	hs_build_reach(r->b, s ? s->reach : HS_REACH_REACHABLE, &retained);
+}
+
+/* What the last scan of the process's memory found. */
+static void add_scan(struct reading *r)
+{
+	if (!hs_scanned_decode(r->c->records, r->c->n_records, &r->scan))
+		return;
+	if (r->scan.flags & HS_SCANNED_FAILED) {
+		hs_build_warn(r->b,
+			      "Whether anything still held its memory is not known: "
+			      "%s.",
+			      r->scan.why);
+		return;
+	}
+	struct hs_scan scan = {.time_ns = hs_capture_time(r->c, r->scan.stamp),
+			       .duration_ns = r->scan.duration_ns,
+			       .at_exit = r->scan.flags & HS_SCANNED_AT_EXIT,
+			       .cautious = r->scan.flags & HS_SCANNED_CAUTIOUS,
+			       .partial = (r->scan.flags & HS_SCANNED_PARTIAL) ||
+					  r->scan.unread_root_bytes ||
+					  r->scan.unread_block_bytes};
+	memcpy(scan.counts, r->scan.counts, sizeof(scan.counts));
+	hs_build_scan(r->b, &scan);
+	r->has_scan = true;
+}
+
 static void add_live(struct reading *r)
 {
 	size_t n, n_sites;
@@ -251,9 +290,11 @@ static void add_live(struct reading *r)
 					      .thread = r->threads[live[i].thread]};
 		const struct hs_weight weight = hs_fold_weight(r->f->fold, &live[i]);
 		enum hs_alloc_kind kind;
-		if (kind_of(sites[live[i].site].kind, &kind))
-			hs_build_live_sample(r->b, r->sites[live[i].site].stack, kind,
-					     &block, &weight);
+		if (!kind_of(sites[live[i].site].kind, &kind))
+			continue;
+		hs_build_live_sample(r->b, r->sites[live[i].site].stack, kind, &block,
+				     &weight);
+		add_reach(r, &live[i]);
 	}
 }
 
@@ -339,6 +380,7 @@ static void add_fold(struct reading *r)
 	add_sampled(r);
 	add_sites(r);
 	add_frees(r);
+	add_scan(r);
 	add_live(r);
 	add_segments(r);
 	r->peak.unmatched_frees = t->unmatched_frees;
@@ -549,6 +591,7 @@ static struct hs_error *heapsnap_read(struct hs_cursor *in, struct hs_builder *b
 	free(r.plain);
 	free(r.cut);
 	free(r.sites);
+	hs_scanned_deinit(&r.scan);
 	hs_map_deinit(&r.held_of);
 	hs_array_free(&r.held);
 	hs_capture_free(r.c);

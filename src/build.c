@@ -26,6 +26,8 @@ struct live_row {
 	struct hs_live live;
 	uint64_t site_key;
 	uint64_t blocks, bytes; /* that it stands for */
+	enum hs_reach reach;
+	struct hs_reach_count retained;
 };
 
 /* Likewise. */
@@ -37,6 +39,7 @@ struct frees_row {
 struct hs_builder {
 	struct hs_arena *arena;
 	uint32_t has;
+	struct hs_scan scan;
 	uint64_t salt; /* so that a hostile file cannot choose names that collide */
 	struct hs_process_info process;
 
@@ -366,6 +369,20 @@ void hs_build_frees(struct hs_builder *b, hs_stack stack, enum hs_alloc_kind kin
 			      .site_key = site_key(stack, kind)}));
 }
 
+void hs_build_scan(struct hs_builder *b, const struct hs_scan *scan)
+{
+	b->scan = *scan;
+	b->has |= HS_HAS_REACH;
+}
+
+void hs_build_reach(struct hs_builder *b, enum hs_reach reach,
+		    const struct hs_reach_count *retained)
+{
+	assert(b->live.n && reach < HS_REACH_COUNT);
+	b->live.at[b->live.n - 1].reach = reach;
+	b->live.at[b->live.n - 1].retained = *retained;
+}
+
 void hs_build_totals(struct hs_builder *b, const struct hs_totals *peak_and_unmatched)
 {
 	b->told = *peak_and_unmatched;
@@ -592,6 +609,23 @@ static bool live_fits_sites(struct hs_builder *b)
 	return true;
 }
 
+static void seal_reach(struct hs_builder *b, struct hs_profile *p)
+{
+	uint8_t *reach = hs_arena_array(b->arena, b->live.n, sizeof(*reach));
+	uint32_t n = 0;
+	for (size_t i = 0; i < b->live.n; i++) {
+		reach[i] = (uint8_t)b->live.at[i].reach;
+		n += reach[i] == HS_REACH_DIRECT;
+	}
+	struct hs_lost *lost = hs_arena_array(b->arena, n, sizeof(*lost));
+	for (uint32_t i = 0; i < b->live.n; i++)
+		if (reach[i] == HS_REACH_DIRECT)
+			lost[p->n_lost++] = (struct hs_lost){i, b->live.at[i].retained};
+	p->live_reach = reach;
+	p->lost = lost;
+	p->scan = b->scan;
+}
+
 static void seal_live(struct hs_builder *b, struct hs_profile *p)
 {
 	if (!(b->has & HS_HAS_LIVE_BLOCKS))
@@ -732,6 +766,10 @@ struct hs_profile *hs_build_seal(struct hs_builder *b)
 	mark_end(b);
 	sort_sites(b);
 	seal_live(b, p);
+	if (!(b->has & HS_HAS_LIVE_BLOCKS))
+		b->has &= ~(uint32_t)HS_HAS_REACH;
+	if (b->has & HS_HAS_REACH)
+		seal_reach(b, p);
 	seal_levels(b, p);
 	seal_frees(b, p);
 	p->totals = sum_sites(b);

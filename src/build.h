@@ -87,6 +87,13 @@ void hs_build_live(struct hs_builder *b, hs_stack stack, enum hs_alloc_kind kind
 /* One that was sampled, and stands for WEIGHT. */
 void hs_build_live_sample(struct hs_builder *b, hs_stack stack, enum hs_alloc_kind kind,
 			  const struct hs_live *block, const struct hs_weight *weight);
+/*
+ * A scan was made, and what it found of the block told by the last hs_build_live():
+ * RETAINED is what is lost with it, if it is HS_REACH_DIRECT.
+ */
+void hs_build_scan(struct hs_builder *b, const struct hs_scan *scan);
+void hs_build_reach(struct hs_builder *b, enum hs_reach reach,
+		    const struct hs_reach_count *retained);
 void hs_build_totals(struct hs_builder *b, const struct hs_totals *peak_and_unmatched);
 
 void hs_build_mmap(struct hs_builder *b, const struct hs_mmap_totals *totals);

@@ -324,7 +324,7 @@ static void list_lost(struct hs_graph *g, const struct hs_heap *h)
 static void attribute(struct hs_graph *g, const uint32_t *idom, const uint32_t *order,
 		      uint32_t n)
 {
-	struct hs_graph_count *sum = hs_xcalloc(g->n_lost, sizeof(*sum));
+	struct hs_reach_count *sum = hs_xcalloc(g->n_lost, sizeof(*sum));
 	for (uint32_t i = 0; i < n; i++)
 		if (idom[order[i]] != HS_FLOW_NONE)
 			g->lost_to[order[i]] = g->lost_to[idom[order[i]]];
@@ -375,7 +375,7 @@ static void find_leaks(struct marker *m)
 static void count(struct hs_graph *g)
 {
 	for (uint32_t i = 0; i < g->heap->n; i++) {
-		struct hs_graph_count *c = &g->counts[g->reach[i]];
+		struct hs_reach_count *c = &g->counts[g->reach[i]];
 		c->blocks++;
 		c->bytes += g->heap->blocks[i].size;
 	}

@@ -19,18 +19,10 @@
 #define HS_GRAPH_H
 
 #include "src/heap.h"
+#include "src/reach.h"
 
 struct hs_image;
 struct hs_roots;
-
-enum hs_reach {
-	HS_REACH_NO_BLOCK, /* free */
-	HS_REACH_REACHABLE,
-	HS_REACH_WEAK,
-	HS_REACH_DIRECT,
-	HS_REACH_INDIRECT,
-	HS_REACH_COUNT,
-};
 
 struct hs_graph_options {
 	unsigned threads;      /* 0: as many as there are processors, up to eight */
@@ -39,15 +31,11 @@ struct hs_graph_options {
 	uint64_t deadline_ns;
 };
 
-struct hs_graph_count {
-	uint64_t blocks, bytes;
-};
-
 /* A lost block that stands for all that would be freed with it. */
 struct hs_graph_leak {
 	uint32_t block;
 	uint32_t cycle;                 /* blocks of the cycle that it stands for, or 1 */
-	struct hs_graph_count retained; /* with itself */
+	struct hs_reach_count retained; /* with itself */
 };
 
 /* Where a root holds a block. */
@@ -63,7 +51,7 @@ struct hs_graph {
 	const struct hs_heap *heap; /* borrowed */
 	const struct hs_roots *roots;
 	uint8_t *reach; /* enum hs_reach, by block */
-	struct hs_graph_count counts[HS_REACH_COUNT];
+	struct hs_reach_count counts[HS_REACH_COUNT];
 
 	struct hs_graph_leak *leaks; /* by block */
 	uint32_t n_leaks;

@@ -190,6 +190,18 @@ static void check_live(const struct hs_profile *p)
 		assert(blocks == p->totals.live_blocks && bytes == p->totals.live_bytes);
 }
 
+static void check_reach(const struct hs_profile *p)
+{
+	uint32_t n = 0;
+	assert(!(p->has & HS_HAS_REACH) == !p->live_reach || !p->n_live);
+	for (uint32_t i = 0; p->live_reach && i < p->n_live; i++) {
+		assert(p->live_reach[i] < HS_REACH_COUNT);
+		if (p->live_reach[i] == HS_REACH_DIRECT)
+			assert(n < p->n_lost && p->lost[n++].live == i);
+	}
+	assert(n == p->n_lost);
+}
+
 static void check_levels(const struct hs_profile *p)
 {
 	for (uint32_t i = 1; i < p->n_marks; i++)
@@ -233,6 +245,7 @@ void hs_profile_check(const struct hs_profile *p)
 	check_sites(p);
 	check_totals(p);
 	check_live(p);
+	check_reach(p);
 	check_levels(p);
 	check_frees(p);
 	for (uint32_t i = 1; i < p->n_snapshots; i++)

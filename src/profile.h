@@ -13,6 +13,7 @@
 
 #include "src/base.h"
 #include "src/ids.h"
+#include "src/reach.h"
 #include "src/spread.h"
 
 struct hs_arena;
@@ -46,6 +47,7 @@ enum hs_has {
 	HS_HAS_SPREADS = 1 << 19,      /* spreads of sites */
 	HS_HAS_EXACT_TOTALS = 1 << 16, /* though sites are sampled */
 	HS_HAS_FREE_STACKS = 1 << 17,  /* the table of frees */
+	HS_HAS_REACH = 1 << 21,        /* scan, live_reach, lost */
 	HS_BYTES_ALONE = 1 << 20, /* of PEAK, LIVE and TOTALS: blocks were not counted */
 };
 
@@ -251,6 +253,22 @@ struct hs_inherited {
 	uint64_t frees;         /* by this process */
 };
 
+/* A look at the memory of the process: what still holds its blocks. */
+struct hs_scan {
+	uint64_t time_ns;     /* blocks born later were not looked at */
+	uint64_t duration_ns; /* for which the process stood still */
+	bool at_exit;         /* it was about to end by itself */
+	bool partial;  /* not all memory could be read: some may be held from there */
+	bool cautious; /* not all blocks are known: held may be less than it seems */
+	struct hs_reach_count counts[HS_REACH_COUNT];
+};
+
+/* A live block that nothing holds, and all that is lost with it, itself included. */
+struct hs_lost {
+	uint32_t live; /* index into live; ascending */
+	struct hs_reach_count retained;
+};
+
 struct hs_profile {
 	struct hs_arena *arena;
 	uint32_t has; /* enum hs_has bits */
@@ -273,6 +291,12 @@ struct hs_profile {
 	 * NULL: one block and its own bytes.
 	 */
 	const struct hs_weight *live_weights;
+
+	/* Where HS_HAS_REACH: the last scan; of each live block enum hs_reach; leaks. */
+	struct hs_scan scan;
+	const uint8_t *live_reach;
+	const struct hs_lost *lost;
+	uint32_t n_lost;
 	const struct hs_frees *frees;
 	const struct hs_snapshot *snapshots;
 	const struct hs_fork *forks; /* stamps ascend */

@@ -22,7 +22,7 @@ struct hs_out;
 struct hs_scanned_block {
 	uint64_t addr;
 	enum hs_reach reach;
-	struct hs_graph_count retained; /* of a leak: with itself */
+	struct hs_reach_count retained; /* of a leak: with itself */
 	uint32_t leak; /* of an indirect one: index of the block that alone holds it, or
 			  HS_HEAP_NONE */
 };
@@ -30,7 +30,7 @@ struct hs_scanned_block {
 struct hs_scanned {
 	uint64_t stamp, flags; /* HS_SCANNED_*; blocks born later are not told of */
 	uint64_t duration_ns;  /* for which the process was stopped */
-	struct hs_graph_count counts[HS_REACH_COUNT];
+	struct hs_reach_count counts[HS_REACH_COUNT];
 	uint64_t unread_root_bytes, unread_block_bytes;
 	HS_ARRAY(struct hs_scanned_block) blocks; /* by address */
 	char why[200];

@@ -211,10 +211,10 @@ static bool is_source(const struct world *w, uint32_t i)
 }
 
 /* Lost bytes that no leak leads to once block I is gone. */
-static struct hs_graph_count freed_with(const struct world *w, const struct hs_graph *g,
+static struct hs_reach_count freed_with(const struct world *w, const struct hs_graph *g,
 					uint32_t i)
 {
-	struct hs_graph_count c = {0};
+	struct hs_reach_count c = {0};
 	bool set[MOST] = {0};
 	struct world *copy = hs_xmalloc(sizeof(*copy));
 	memcpy(copy, w, sizeof(*copy));
@@ -294,7 +294,7 @@ static void check_leaks(const struct world *w, const struct hs_graph *g)
 	}
 	ck_assert_uint_eq(g->n_lost, n);
 	for (uint32_t k = 0; k < g->n_leaks; k++) {
-		struct hs_graph_count c = freed_with(w, g, g->leaks[k].block);
+		struct hs_reach_count c = freed_with(w, g, g->leaks[k].block);
 		ck_assert_int_eq(g->reach[g->leaks[k].block], HS_REACH_DIRECT);
 		ck_assert_uint_eq(g->leaks[k].retained.blocks, c.blocks);
 		ck_assert_uint_eq(g->leaks[k].retained.bytes, c.bytes);
