@@ -149,17 +149,23 @@ static void add_module(struct finder *f, uint32_t i)
 
 /* -- Threads ------------------------------------------------------------------------ */
 
-static void claim(struct finder *f, const struct hs_mapping *m)
+/* Part of a mapping: what lies above a thread's descriptor is not its stack's. */
+static void claim(struct finder *f, uint64_t start, uint64_t end)
 {
-	hs_array_push(&f->claimed, ((struct hs_root_hole){m->start, m->end}));
+	hs_array_push(&f->claimed, ((struct hs_root_hole){start, end}));
 }
 
-static bool is_claimed(const struct finder *f, const struct hs_mapping *m)
+static bool is_claimed(const struct finder *f, uint64_t addr)
 {
 	for (size_t i = 0; i < f->claimed.n; i++)
-		if (f->claimed.at[i].start == m->start)
+		if (addr >= f->claimed.at[i].start && addr < f->claimed.at[i].end)
 			return true;
 	return false;
+}
+
+static uint64_t end_of_descriptor(uint64_t tls, const struct hs_mapping *m)
+{
+	return HS_MIN((tls + DESCRIPTOR) / PAGE * PAGE, m->end);
 }
 
 /*
@@ -185,13 +191,15 @@ static void add_thread(struct finder *f, uint32_t i)
 		 * there is of functions that have returned, but for a moment.
 		 */
 		add(f, sp, end, HS_ROOT_STACK, i);
-		claim(f, stack);
+		claim(f, stack->start,
+		      stack == data && t->tls > sp ? end_of_descriptor(t->tls, stack)
+						   : stack->end);
 	} else {
 		miss(f, "the stack of thread %u is missing", t->tid);
 	}
 	if (data)
 		add(f, stack == data ? HS_MAX(tls, sp) : tls,
-		    HS_MIN(t->tls + DESCRIPTOR, data->end), HS_ROOT_TLS, i);
+		    end_of_descriptor(t->tls, data), HS_ROOT_TLS, i);
 	else if (t->tls)
 		miss(f, "the thread-local data of thread %u is missing", t->tid);
 }
@@ -203,10 +211,10 @@ static void add_thread(struct finder *f, uint32_t i)
 static void add_stack_around(struct finder *f, uint64_t addr, uint32_t thread)
 {
 	const struct hs_mapping *m = addr ? hs_image_mapping(f->image, addr) : NULL;
-	if (!m || is_claimed(f, m) || !(m->flags & HS_MAPPING_WRITE))
+	if (!m || is_claimed(f, addr) || !(m->flags & HS_MAPPING_WRITE))
 		return;
 	add(f, m->start, m->end, HS_ROOT_STACK, thread);
-	claim(f, m);
+	claim(f, m->start, m->end);
 }
 
 /* Before the mapping M there is one that nobody may touch. */
@@ -238,16 +246,24 @@ static void add_threads(struct finder *f)
  * The stack of a thread that ended, kept for the next one: its descriptor points
  * to itself twice (tcbhead_t: tcb, self), and is no living thread's.
  */
+static bool is_living(const struct finder *f, uint64_t descriptor)
+{
+	for (size_t i = 0; i < f->image->threads.n; i++)
+		if (f->image->threads.at[i].tls == descriptor)
+			return true;
+	return false;
+}
+
 static bool is_dead_stack(const struct finder *f, const struct hs_mapping *m)
 {
-	uint64_t words[2048];
+	uint64_t words[DESCRIPTOR / 8];
 	if (!is_guarded(f->image, m) || m->end - m->start < sizeof(words))
 		return false;
 	uint64_t at = m->end - sizeof(words);
 	size_t n = hs_image_read(f->image, at, words, sizeof(words)) / 8;
 	for (size_t i = 0; i + 2 < n; i += 2)
 		if (words[i] == at + 8 * i && words[i + 2] == words[i])
-			return true;
+			return !is_living(f, words[i]);
 	return false;
 }
 
@@ -286,8 +302,7 @@ static void add_mapping(struct finder *f, const struct hs_mapping *m)
 	for (uint32_t i = first; !f->gaps && i < h->n && h->blocks[i].addr < m->end; i++)
 		if (h->blocks[i].size < LARGE && h->blocks[i].addr % PAGE != 16)
 			return; /* memory that an allocator divides up */
-	if ((f->gaps || !is_arena(f, m)) && !is_dead_stack(f, m))
-		add_gaps(f, m, first);
+	add_gaps(f, m, first);
 }
 
 static bool is_capture(const struct hs_file_range *file)
@@ -296,17 +311,48 @@ static bool is_capture(const struct hs_file_range *file)
 	return n > 6 && !strcmp(file->path + n - 6, ".hsnap");
 }
 
+/*
+ * The kernel makes one mapping of neighbours: a library's .bss, a stack and what the
+ * program mapped.  So known parts are left out, and not whole mappings.
+ */
+static void add_parts(struct finder *f, struct hs_mapping part)
+{
+	uint64_t end = part.end;
+	for (uint64_t at = part.start; at < end; at = part.end) {
+		const struct hs_image_module *in = hs_image_module(f->image, at);
+		part = (struct hs_mapping){.start = at, .end = end};
+		for (size_t i = 0; !in && i < f->image->modules.n; i++)
+			if (f->image->modules.at[i].start > at)
+				part.end =
+					HS_MIN(part.end, f->image->modules.at[i].start);
+		bool claimed = false;
+		for (size_t i = 0; i < f->claimed.n; i++) {
+			const struct hs_root_hole *c = &f->claimed.at[i];
+			if (at >= c->start && at < c->end) {
+				claimed = true;
+				part.end = HS_MIN(part.end, c->end);
+			} else if (c->start > at) {
+				part.end = HS_MIN(part.end, c->start);
+			}
+		}
+		if (in)
+			part.end = HS_MIN(part.end, in->end);
+		else if (!claimed)
+			add_mapping(f, &part);
+	}
+}
+
 static void add_mappings(struct finder *f)
 {
 	const struct hs_image *image = f->image;
 	for (size_t i = 0; i < image->mappings.n; i++) {
 		const struct hs_mapping *m = &image->mappings.at[i];
 		const struct hs_file_range *file = hs_image_file(image, m->start);
-		if (!(m->flags & HS_MAPPING_WRITE) || !(m->flags & HS_MAPPING_READ) ||
-		    hs_image_module(image, m->start) || is_claimed(f, m) ||
-		    (file && is_capture(file)))
-			continue;
-		add_mapping(f, m);
+		if (m->flags & HS_MAPPING_WRITE && m->flags & HS_MAPPING_READ &&
+		    !(file && is_capture(file)) &&
+		    (m->start % HEAP_ALIGNMENT || f->gaps || !is_arena(f, m)) &&
+		    !is_dead_stack(f, m))
+			add_parts(f, *m);
 	}
 }
 

@@ -10,17 +10,23 @@
  */
 #include <dlfcn.h>
 #include <stdlib.h>
-#include <string.h>
 
-static char *kept;
+static char *volatile kept;
 
 __attribute__((noinline)) static void keep(void)
 {
-	char *block = malloc(100);
-	if (!block)
+	kept = malloc(100);
+	if (!kept)
 		abort();
-	memcpy(block, &kept, sizeof(kept));
-	kept = block;
+	kept = NULL;
+}
+
+/* What calls left on the stack would seem to hold the block. */
+__attribute__((noinline)) static void scrub(void)
+{
+	volatile char dead[16384];
+	for (size_t i = 0; i < sizeof(dead); i++)
+		dead[i] = 0;
 }
 
 int main(void)
@@ -32,5 +38,6 @@ int main(void)
 			abort();
 		keep();
 	}
+	scrub();
 	return 0;
 }
