@@ -298,6 +298,8 @@ enum hs_wire_how {
  */
 #define HS_WIRE_OWN_MAX 4096u
 struct hs_wire_own {
+	/* Of each thread's own data, so far below its thread pointer. */
+	uint64_t tls_below, tls_size;
 	uint64_t n; /* may be beyond HS_WIRE_OWN_MAX */
 	struct {
 		uint64_t start, size;

@@ -118,6 +118,8 @@ static struct hs_error *find_own_memory(struct scan *s)
 		return hs_error("the memory of the tracker itself is not known");
 	for (uint64_t i = 0; i < HS_MIN(own->n, HS_WIRE_OWN_MAX); i++)
 		add_hole(s, own->at[i].start, own->at[i].size);
+	for (size_t i = 0; i < s->image->threads.n; i++)
+		add_hole(s, s->image->threads.at[i].tls - own->tls_below, own->tls_size);
 	const struct hs_image_module *m = hs_image_module(s->image, s->own_memory);
 	if (m)
 		add_hole(s, m->start, m->end - m->start);

@@ -13,6 +13,7 @@
 #include "src/tracker/identity.h"
 #include "src/tracker/initial.h"
 #include "src/tracker/state.h"
+#include "src/tracker/stream.h"
 
 #define DEFAULT_MS 5000u
 #define START_MS   1000u /* for a recorder to begin to listen */
@@ -44,6 +45,9 @@ void tr_scan_settings(void)
 	if (report && report[0] == 'n' && report[1] == 'o')
 		scan.ms = 0;
 	scan.confined = sys_is_confined();
+	tr_own.tls_below = (uint64_t)((uintptr_t)__builtin_thread_pointer() -
+				      (uintptr_t)&tr_tls);
+	tr_own.tls_size = sizeof(tr_tls);
 }
 
 void tr_scan_never(void)
