@@ -45,8 +45,8 @@ void tr_scan_settings(void)
 	if (report && report[0] == 'n' && report[1] == 'o')
 		scan.ms = 0;
 	scan.confined = sys_is_confined();
-	tr_own.tls_below = (uint64_t)((uintptr_t)__builtin_thread_pointer() -
-				      (uintptr_t)&tr_tls);
+	tr_own.tls_below =
+		(uint64_t)((uintptr_t)__builtin_thread_pointer() - (uintptr_t)&tr_tls);
 	tr_own.tls_size = sizeof(tr_tls);
 }
 
