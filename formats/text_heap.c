@@ -70,8 +70,8 @@ static void put_lost(const struct hs_text *t, const struct hs_graph *g)
 {
 	size_t n, listed = 0, all = 0;
 	const struct hs_finding *f = hs_findings_get(t->report->findings, &n);
-	const struct hs_graph_count *direct = &g->counts[HS_REACH_DIRECT];
-	const struct hs_graph_count *indirect = &g->counts[HS_REACH_INDIRECT];
+	const struct hs_reach_count *direct = &g->counts[HS_REACH_DIRECT];
+	const struct hs_reach_count *indirect = &g->counts[HS_REACH_INDIRECT];
 	hs_text_label(t, "lost");
 	hs_text_count(t, direct->blocks, "block", "blocks");
 	hs_puts(t->out, ", ");

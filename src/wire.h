@@ -300,6 +300,9 @@ enum hs_wire_how {
 struct hs_wire_own {
 	/* Of each thread's own data, so far below its thread pointer. */
 	uint64_t tls_below, tls_size;
+	/* Of the thread that asks for a scan: where the program's part of its stack
+	 * begins. */
+	uint64_t asker_tid, asker_sp;
 	uint64_t n; /* may be beyond HS_WIRE_OWN_MAX */
 	struct {
 		uint64_t start, size;

@@ -45,7 +45,8 @@ void hs_image_heap_read(const struct hs_image *image, struct hs_profile *profile
 	for (size_t i = 0; i < h->walked->warnings.n; i++)
 		hs_log_warning("%s: %s", hs_string(profile, profile->process.id),
 			       h->walked->warnings.at[i]);
-	hs_roots_find(image, h->walked->heap, NULL, 0, &h->roots);
+	const struct hs_root_options all = {0};
+	hs_roots_find(image, h->walked->heap, &all, &h->roots);
 	const char *why = why_not_marked(image, h);
 	const struct hs_graph_options options = {0};
 	if (why)

@@ -27,6 +27,7 @@
 
 /* Folding what is not yet folded may take so much of the time that there is. */
 #define BLOCKS_AT_ONCE 4096u
+#define MOST_FRAMES    65536u /* bytes of the tracker's own frames */
 
 struct scan {
 	const struct rc_scanner *options;
@@ -118,8 +119,15 @@ static struct hs_error *find_own_memory(struct scan *s)
 		return hs_error("the memory of the tracker itself is not known");
 	for (uint64_t i = 0; i < HS_MIN(own->n, HS_WIRE_OWN_MAX); i++)
 		add_hole(s, own->at[i].start, own->at[i].size);
-	for (size_t i = 0; i < s->image->threads.n; i++)
-		add_hole(s, s->image->threads.at[i].tls - own->tls_below, own->tls_size);
+	for (size_t i = 0; i < s->image->threads.n; i++) {
+		struct hs_image_thread *t = &s->image->threads.at[i];
+		uint64_t sp = hs_image_sp(s->image, t);
+		if (s->options->at_exit && t->tid == own->asker_tid &&
+		    own->asker_sp > sp && own->asker_sp - sp < MOST_FRAMES)
+			t->registers[s->image->machine == HS_MACHINE_X86_64 ? 7 : 31] =
+				own->asker_sp;
+		add_hole(s, t->tls - own->tls_below, own->tls_size);
+	}
 	const struct hs_image_module *m = hs_image_module(s->image, s->own_memory);
 	if (m)
 		add_hole(s, m->start, m->end - m->start);

@@ -103,6 +103,10 @@ void tr_scan_ending(void)
 	    __atomic_load_n(&tr_state, __ATOMIC_ACQUIRE) != TR_ON)
 		return;
 	scan.asked = tr_pid;
+	/* Our own frames lie over dead ones of the program, and would show their words.
+	 */
+	tr_own.asker_tid = sys_gettid();
+	tr_own.asker_sp = (uint64_t)(uintptr_t)__builtin_frame_address(0);
 	if (!scan.confined && sys_is_confined())
 		return;
 	uint64_t mask = sys_signals_block();
