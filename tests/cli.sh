@@ -194,7 +194,7 @@ cat >leak.c <<-'END'
 	#include <stdlib.h>
 	static void *volatile kept;
 	__attribute__((noinline)) static void lose(void) { kept = malloc(1000); }
-	int main(void) { for (int i = 0; i < 7; i++) lose(); return 5; }
+	int main(void) { for (int i = 0; i < 7; i++) lose(); kept = 0; return 5; }
 END
 "${CC:-cc}" -g -O1 -o leak leak.c || bail_out "no compiler"
 
