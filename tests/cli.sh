@@ -221,7 +221,7 @@ json_is_json()
 		assert d["schema"] == "heapsnap/1" and p["end"] == {"how": "exit", "code": 5}
 		l, = [l for l in d["leaks"] if l["stack"][l["culprit"]].get("function") == "lose"]
 		assert (l["bytes"], l["blocks"]) == (7000, 7), l
-		assert l["kind"] == "never_freed" and l["confidence"] == "medium"
+		assert l["kind"] == "unreachable" and l["confidence"] == "high"
 		assert l["process"] == p["id"] and p["totals"]["live_bytes"] >= 7000
 		names = [f.get("function") for f in l["stack"]]
 		assert names.index("lose") + 1 == names.index("main"), names
