@@ -31,13 +31,14 @@ void hs_walked_free(struct hs_walked *w)
 	free(w);
 }
 
-static const char *format_text(struct hs_arena *pool, const char *format, va_list ap)
+static HS_PRINTF(2, 0) char *format_text(struct hs_arena *pool, const char *format,
+					 va_list ap)
 {
 	char *text = NULL;
 	int n = vasprintf(&text, format, ap);
 	if (n < 0)
-		return format;
-	const char *kept = hs_arena_strndup(pool, text, (size_t)n);
+		abort();
+	char *kept = hs_arena_strndup(pool, text, (size_t)n);
 	free(text);
 	return kept;
 }

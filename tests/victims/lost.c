@@ -4,8 +4,9 @@
  * A heap with a known truth, for cores.  Counts its live blocks itself, whoever
  * allocates them.  Three threads, of which two have a dozen blocks in their caches;
  * loses 11 blocks of 200 bytes, a chain of 3 (1 of 120 bytes, which leads to 2 of 56),
- * and a cycle of 2 of 72; holds blocks by a global, by a pointer into the middle, by thread-local
- * storage, on a stack and through another block; 5 have a mapping of their own.
+ * and a cycle of 2 of 72; holds blocks by a global, by a pointer into the middle, by
+ * thread-local storage, on a stack and through another block; 5 have a mapping of
+ * their own.
  *
  * Prints "ready BLOCKS" when all is done, and waits for the end of its input.
  */
