@@ -17,61 +17,21 @@
 #include <time.h>
 
 #include "config.h"
-#include "formats/html_data.h"
+#include "formats/html_parts.h"
 #include "src/out.h"
 #include "src/report.h"
+#include "src/suppress.h"
 #include "src/viewer/viewer.h"
 
 #define BUDGET_BYTES  8000000 /* what mail and bug trackers accept */
 #define START_NODES   1200000 /* more never fit: do not even try */
 #define MAX_SUSPECTS  50
-#define MAX_STACKS    20  /* suspects whose stacks are in the markup, too */
-#define MAX_HOTSPOTS  8   /* of each kind */
-#define MAX_FRAMES    40  /* of a stack in the markup */
-#define MAX_TEXT      300 /* bytes of a name in the markup */
+#define MAX_STACKS    20 /* suspects whose stacks are in the markup, too */
+#define MAX_HOTSPOTS  8  /* of each kind */
 #define MAX_PROCESSES 200
-
-struct page {
-	struct hs_out *out;
-	const struct hs_report *report;
-	struct hs_functions *functions;
-	struct hs_calltree **trees; /* by target; NULL where it has no profile */
-	size_t *by_size;            /* targets with a profile, the largest heap first */
-	size_t n_processes;
-	struct hs_html_data data;
-};
+#define MAX_CORES     20 /* whose heaps and threads are told of */
 
 /* --- small pieces of markup --- */
-
-static void put_text(struct hs_out *out, const char *s)
-{
-	char clipped[MAX_TEXT + 1];
-	size_t n = strnlen(s, sizeof(clipped));
-	if (n < sizeof(clipped)) {
-		hs_put_html(out, s);
-		return;
-	}
-	n = MAX_TEXT;
-	while (n > 0 && ((unsigned char)s[n] & 0xc0) == 0x80)
-		n--; /* not in the middle of a character */
-	memcpy(clipped, s, n);
-	clipped[n] = '\0';
-	hs_put_html(out, clipped);
-	hs_puts(out, "\xe2\x80\xa6");
-}
-
-/* 1204113 -> "1,204,113" */
-static void put_count(struct hs_out *out, uint64_t n)
-{
-	char text[32];
-	size_t at = sizeof(text);
-	for (unsigned digits = 0; digits == 0 || n; n /= 10) {
-		if (digits++ && digits % 3 == 1)
-			text[--at] = ',';
-		text[--at] = (char)('0' + n % 10);
-	}
-	hs_put(out, text + at, sizeof(text) - at);
-}
 
 /* Nothing where their number is not known. */
 static void put_in_blocks(struct hs_out *out, uint64_t n)
@@ -79,7 +39,7 @@ static void put_in_blocks(struct hs_out *out, uint64_t n)
 	if (!n)
 		return;
 	hs_puts(out, " in ");
-	put_count(out, n);
+	hs_html_put_count(out, n);
 	hs_puts(out, n == 1 ? " block" : " blocks");
 }
 
@@ -127,7 +87,8 @@ static const char *process_name(const struct hs_profile *p)
 }
 
 /* Number of the process in the data block: targets with a profile count. */
-static size_t process_number(const struct page *page, const struct hs_profile *profile)
+static size_t process_number(const struct hs_html_page *page,
+			     const struct hs_profile *profile)
 {
 	size_t n = 0;
 	for (size_t i = 0; i < page->report->n_targets; i++) {
@@ -138,7 +99,7 @@ static size_t process_number(const struct page *page, const struct hs_profile *p
 	return 0;
 }
 
-static const struct hs_calltree *tree_of(const struct page *page,
+static const struct hs_calltree *tree_of(const struct hs_html_page *page,
 					 const struct hs_profile *profile)
 {
 	for (size_t i = 0; i < page->report->n_targets; i++)
@@ -165,7 +126,7 @@ static int compare_sizes(const void *a, const void *b, void *context)
 	return (x > y) - (x < y);
 }
 
-static void sort_processes(struct page *page)
+static void sort_processes(struct hs_html_page *page)
 {
 	const struct hs_report *r = page->report;
 	page->by_size = hs_xcalloc(r->n_targets + 1, sizeof(*page->by_size));
@@ -177,73 +138,56 @@ static void sort_processes(struct page *page)
 }
 
 /* The profile of the process of rank I, the largest first. */
-static const struct hs_profile *nth(const struct page *page, size_t i)
+static const struct hs_profile *nth(const struct hs_html_page *page, size_t i)
 {
 	return page->report->targets[page->by_size[i]].profile;
 }
 
 /* --- stacks --- */
 
-static void put_frame(struct page *page, const struct hs_profile *p, hs_frame frame)
-{
-	uint32_t n;
-	const struct hs_function *f = &hs_functions_get(
-		page->functions, &n)[hs_functions_intern(page->functions, p, frame)];
-	hs_puts(page->out, "<code>");
-	put_text(page->out, f->name);
-	hs_puts(page->out, "</code>");
-	if (!*f->file && !*f->module)
-		return;
-	hs_puts(page->out, " <span class=\"where\">");
-	if (*f->file) {
-		put_text(page->out, f->file);
-		if (p->frames[frame.i].line)
-			hs_printf(page->out, ":%u", p->frames[frame.i].line);
-	}
-	if (*f->file && *f->module)
-		hs_puts(page->out, " \xc2\xb7 ");
-	put_text(page->out, f->module);
-	hs_puts(page->out, "</span>");
-}
-
-static void put_stack(struct page *page, const struct hs_finding *f,
+static void put_stack(struct hs_html_page *page, const struct hs_finding *f,
 		      const hs_frame *frames, size_t n)
 {
 	hs_puts(page->out, "<details><summary>Stack</summary><ol class=\"stack\">\n");
-	for (size_t i = 0; i < HS_MIN(n, (size_t)MAX_FRAMES); i++) {
+	for (size_t i = 0; i < HS_MIN(n, (size_t)HS_HTML_MAX_FRAMES); i++) {
 		hs_puts(page->out, i == f->culprit ? "<li class=\"culprit\">" : "<li>");
-		put_frame(page, f->profile, frames[i]);
+		hs_html_put_frame(page, f->profile, frames[i]);
 		hs_puts(page->out, "</li>\n");
 	}
 	hs_puts(page->out, "</ol>");
-	if (n > MAX_FRAMES)
-		hs_printf(page->out, "<p>and %zu more callers</p>", n - MAX_FRAMES);
+	if (n > HS_HTML_MAX_FRAMES)
+		hs_printf(page->out, "<p>and %zu more callers</p>",
+			  n - HS_HTML_MAX_FRAMES);
 	hs_puts(page->out, "</details>");
 }
 
 /* The culprit, then what DESCRIBE says of it, then the stack. */
-static void put_place(struct page *page, const struct hs_finding *f, bool with_stack,
-		      void (*describe)(struct page *, const struct hs_finding *))
+static void put_place(struct hs_html_page *page, const struct hs_finding *f,
+		      bool with_stack,
+		      void (*describe)(struct hs_html_page *, const struct hs_finding *))
 {
 	size_t n = hs_stack_frames(f->profile, f->stack, NULL, 0);
 	hs_frame *frames HS_CLEANUP(hs_freep) = hs_xcalloc(n + 1, sizeof(*frames));
 	hs_stack_frames(f->profile, f->stack, frames, n);
-	hs_puts(page->out, "<p class=\"place\">");
-	if (n)
-		put_frame(page, f->profile, frames[HS_MIN((size_t)f->culprit, n - 1)]);
-	else
-		hs_puts(page->out, "no stack");
-	hs_puts(page->out, "</p>\n");
+	if (n) {
+		hs_puts(page->out, "<p class=\"place\">");
+		hs_html_put_frame(page, f->profile,
+				  frames[HS_MIN((size_t)f->culprit, n - 1)]);
+		hs_puts(page->out, "</p>\n");
+	} else if (!(f->profile->has &
+		     HS_HAS_STACKS)) { /* no core: its blocks have none */
+		hs_puts(page->out, "<p class=\"place\">no stack</p>\n");
+	}
 	if (describe)
 		describe(page, f);
 	if (n && with_stack)
 		put_stack(page, f, frames, n);
 }
 
-static void put_finding_target(struct page *page, const struct hs_finding *f)
+static void put_finding_target(struct hs_html_page *page, const struct hs_finding *f)
 {
 	const struct hs_calltree *t = tree_of(page, f->profile);
-	if (t && f->stack.i < t->n_stacks)
+	if (t && f->stack.i && f->stack.i < t->n_stacks)
 		hs_printf(page->out,
 			  " data-process=\"%zu\" data-node=\"%u\" data-up=\"%u\"",
 			  process_number(page, f->profile), t->of_stack[f->stack.i],
@@ -261,7 +205,7 @@ static void put_kind(struct hs_out *out, enum hs_leak_kind kind)
 		hs_putc(out, *s == '_' ? ' ' : *s);
 }
 
-static void put_evidence(struct page *page, const struct hs_finding *f)
+static void put_evidence(struct hs_html_page *page, const struct hs_finding *f)
 {
 	struct hs_out *out = page->out;
 	hs_puts(out, "<p class=\"why\">");
@@ -270,7 +214,7 @@ static void put_evidence(struct page *page, const struct hs_finding *f)
 		hs_printf(out, ", %s", hs_pattern_name(f->pattern));
 	for (const char *const *e = f->evidence; e && *e; e++) {
 		hs_puts(out, "; ");
-		put_text(out, *e);
+		hs_html_put_text(out, *e);
 	}
 	hs_puts(out, "</p>\n<p class=\"label\">");
 	hs_printf(out, "<span class=\"id\">%s</span>", f->id);
@@ -278,13 +222,25 @@ static void put_evidence(struct page *page, const struct hs_finding *f)
 		hs_printf(out, " <span class=\"soft\">%u stacks</span>", f->n_stacks);
 	if (page->n_processes > 1) {
 		hs_puts(out, " <span class=\"of\">");
-		put_text(out, hs_string(f->profile, f->profile->process.id));
+		hs_html_put_text(out, hs_string(f->profile, f->profile->process.id));
 		hs_puts(out, "</span>");
 	}
 	hs_puts(out, "</p>\n");
 }
 
-static void put_suspect(struct page *page, const struct hs_finding *f, bool with_stack)
+static void put_since(struct hs_out *out, const struct hs_finding *f)
+{
+	uint64_t start = f->profile->process.start_ns;
+	if (!(f->profile->has & HS_HAS_TIME) || f->profile->process.clock.i ||
+	    f->since_ns <= start)
+		return;
+	hs_puts(out, " <span class=\"soft\">since ");
+	hs_put_duration(out, f->since_ns - start);
+	hs_puts(out, "</span>");
+}
+
+static void put_suspect(struct hs_html_page *page, const struct hs_finding *f,
+			bool with_stack)
 {
 	struct hs_out *out = page->out;
 	const char *confidence = hs_confidence_name(f->confidence);
@@ -301,7 +257,9 @@ static void put_suspect(struct page *page, const struct hs_finding *f, bool with
 		hs_put_size(out, f->bytes_per_hour);
 		hs_puts(out, "/h");
 	}
+	put_since(out, f);
 	hs_puts(out, "</p>\n");
+	hs_html_put_series(page, f);
 	put_place(page, f, with_stack, put_evidence);
 	hs_puts(out, "</li>\n");
 }
@@ -312,7 +270,7 @@ static bool is_suspect(const struct hs_finding *f)
 }
 
 /* "11, 39.8 MiB" beside the title */
-static bool knows_what_lived(const struct page *page)
+static bool knows_what_lived(const struct hs_html_page *page)
 {
 	for (size_t i = 0; i < page->n_processes; i++)
 		if (nth(page, i)->has & HS_HAS_LIVE)
@@ -320,7 +278,8 @@ static bool knows_what_lived(const struct page *page)
 	return false;
 }
 
-static void put_suspects_title(struct page *page, const struct hs_finding *f, size_t n)
+static void put_suspects_title(struct hs_html_page *page, const struct hs_finding *f,
+			       size_t n)
 {
 	uint64_t count = 0, bytes = 0;
 	for (size_t i = 0; i < n; i++) {
@@ -330,7 +289,7 @@ static void put_suspects_title(struct page *page, const struct hs_finding *f, si
 	hs_puts(page->out, "<h2>Leak suspects");
 	if (count) {
 		hs_puts(page->out, " <span class=\"soft\">");
-		put_count(page->out, count);
+		hs_html_put_count(page->out, count);
 		hs_puts(page->out, ", together ");
 		hs_put_size(page->out, bytes);
 		hs_puts(page->out, "</span>");
@@ -345,7 +304,31 @@ static void put_suspects_title(struct page *page, const struct hs_finding *f, si
 				  "tell what lived at the end.</p>\n");
 }
 
-static void put_suspects(struct page *page)
+/* What rules hide is told as a number, at least. */
+static void put_suppressed(struct hs_html_page *page)
+{
+	size_t n;
+	if (!page->report->suppressions)
+		return;
+	const struct hs_suppression *rule =
+		hs_suppressions_get(page->report->suppressions, &n);
+	uint64_t blocks = 0, bytes = 0;
+	for (size_t i = 0; i < n; i++) {
+		blocks += rule[i].exceeded ? 0 : rule[i].blocks;
+		bytes += rule[i].exceeded ? 0 : rule[i].bytes;
+	}
+	if (!blocks && !bytes)
+		return;
+	hs_printf(page->out,
+		  "<p class=\"none\" data-hs=\"suppressed\" data-bytes=\"%llu\">"
+		  "Hidden by suppressions: ",
+		  (unsigned long long)bytes);
+	hs_put_size(page->out, bytes);
+	put_in_blocks(page->out, blocks);
+	hs_puts(page->out, ".</p>\n");
+}
+
+static void put_suspects(struct hs_html_page *page)
 {
 	size_t n, shown = 0, left = 0;
 	const struct hs_finding *f = hs_findings_get(page->report->findings, &n);
@@ -366,10 +349,11 @@ static void put_suspects(struct page *page)
 			  "<p class=\"none\">%zu more; all of them are in the JSON of "
 			  "<code>heapsnap analyze --json</code>.</p>\n",
 			  left);
+	put_suppressed(page);
 	hs_puts(page->out, "</section>\n");
 }
 
-static void put_hotspot(struct page *page, const struct hs_finding *f)
+static void put_hotspot(struct hs_html_page *page, const struct hs_finding *f)
 {
 	hs_puts(page->out, "<li");
 	put_finding_target(page, f);
@@ -382,7 +366,7 @@ static void put_hotspot(struct page *page, const struct hs_finding *f)
 		put_in_blocks(page->out, f->blocks);
 	} else {
 		hs_puts(page->out, "<b>");
-		put_count(page->out, f->blocks);
+		hs_html_put_count(page->out, f->blocks);
 		hs_puts(page->out, "</b> allocations");
 		if (f->bytes) {
 			hs_puts(page->out, ", ");
@@ -395,7 +379,17 @@ static void put_hotspot(struct page *page, const struct hs_finding *f)
 	hs_puts(page->out, "</li>\n");
 }
 
-static void put_hotspots(struct page *page)
+/* Of a core there is no recording, and its heap has a section of its own. */
+static bool knows_figures(const struct hs_html_page *page)
+{
+	const uint32_t figures = HS_HAS_PEAK | HS_HAS_LIVE | HS_HAS_TOTALS | HS_HAS_RSS;
+	for (size_t i = 0; i < page->n_processes; i++)
+		if (nth(page, i)->has & figures || !(nth(page, i)->has & HS_HAS_STACKS))
+			return true;
+	return false;
+}
+
+static void put_hotspots(struct hs_html_page *page)
 {
 	static const char *const titles[] = {
 		[HS_BY_PEAK] = "Live at the peak",
@@ -405,7 +399,9 @@ static void put_hotspots(struct page *page)
 	};
 	size_t n;
 	const struct hs_finding *f = hs_findings_get(page->report->findings, &n);
-	hs_puts(page->out, "<section id=\"hs-hotspots\">\n<h2>Where memory goes</h2>\n");
+	hs_printf(page->out,
+		  "<section id=\"hs-hotspots\"%s>\n<h2>Where memory goes</h2>\n",
+		  knows_figures(page) ? "" : " hidden");
 	for (unsigned by = 0; by < HS_COUNT(titles); by++) {
 		unsigned shown = 0;
 		for (size_t i = 0; i < n && shown < MAX_HOTSPOTS; i++) {
@@ -449,7 +445,7 @@ static void put_count_cell(struct hs_out *out, bool known, uint64_t n)
 {
 	hs_puts(out, "<td>");
 	if (known)
-		put_count(out, n);
+		hs_html_put_count(out, n);
 	hs_puts(out, "</td>");
 }
 
@@ -465,7 +461,7 @@ static void put_process_row(struct hs_out *out, const struct hs_profile *p)
 {
 	const struct hs_totals *t = &p->totals;
 	hs_puts(out, "<tr><th scope=\"row\">");
-	put_text(out, process_name(p));
+	hs_html_put_text(out, process_name(p));
 	if (p->has & HS_HAS_PID)
 		hs_printf(out, " <span class=\"pid\">%u</span>", p->process.pid);
 	hs_puts(out, "</th>");
@@ -486,10 +482,50 @@ static void put_process_row(struct hs_out *out, const struct hs_profile *p)
 	hs_puts(out, "</td></tr>\n");
 }
 
-static void put_processes(struct page *page)
+static void put_whose(struct hs_html_page *page, const struct hs_profile *p)
 {
+	if (page->n_processes < 2)
+		return;
+	hs_html_put_text(page->out, hs_string(p, p->process.id));
+	hs_puts(page->out, ": ");
+}
+
+/* What a process has beside its heap, and is no part of the figures above. */
+static void put_beside(struct hs_html_page *page, const struct hs_profile *p)
+{
+	struct hs_out *out = page->out;
+	const struct hs_mmap_totals *m = &p->mmap;
+	if (p->has & HS_HAS_MMAP && m->calls) {
+		hs_puts(out, "<li>");
+		put_whose(page, p);
+		hs_puts(out, "mapped by mmap: ");
+		hs_put_size(out, m->mapped_bytes);
+		hs_puts(out, " at the end, peak ");
+		hs_put_size(out, m->peak_bytes);
+		hs_puts(out, ", in ");
+		hs_html_put_count(out, m->calls);
+		hs_puts(out, m->calls == 1 ? " call</li>\n" : " calls</li>\n");
+	}
+	if (p->has & HS_HAS_INHERITED && p->inherited.blocks) {
+		hs_puts(out, "<li>");
+		put_whose(page, p);
+		hs_puts(out, "inherited from the process it was forked from: ");
+		if (p->has & HS_HAS_INHERITED_BYTES) {
+			hs_put_size(out, p->inherited.bytes);
+			hs_puts(out, " in ");
+		}
+		hs_html_put_count(out, p->inherited.blocks);
+		hs_puts(out,
+			p->inherited.blocks == 1 ? " block</li>\n" : " blocks</li>\n");
+	}
+}
+
+static void put_processes(struct hs_html_page *page)
+{
+	hs_printf(page->out, "<section id=\"hs-processes\"%s>\n",
+		  knows_figures(page) ? "" : " hidden");
 	hs_puts(page->out,
-		"<section id=\"hs-processes\">\n<h2>Totals</h2>\n<div "
+		"<h2>Totals</h2>\n<div "
 		"class=\"wide\"><table>\n"
 		"<thead><tr><th scope=\"col\">Process</th><th scope=\"col\">Peak</th>"
 		"<th scope=\"col\">Live at end</th><th scope=\"col\">Blocks</th>"
@@ -503,23 +539,26 @@ static void put_processes(struct page *page)
 	if (page->n_processes > MAX_PROCESSES)
 		hs_printf(page->out, "<p class=\"none\">%zu smaller ones.</p>\n",
 			  page->n_processes - MAX_PROCESSES);
-	hs_puts(page->out, "</section>\n");
+	hs_puts(page->out, "<ul class=\"beside\" data-hs=\"beside\">\n");
+	for (size_t i = 0; i < HS_MIN(page->n_processes, (size_t)MAX_PROCESSES); i++)
+		put_beside(page, nth(page, i));
+	hs_puts(page->out, "</ul>\n</section>\n");
 }
 
-static void put_doubts_of(struct page *page, const struct hs_profile *p)
+static void put_doubts_of(struct hs_html_page *page, const struct hs_profile *p)
 {
 	const char *id = page->n_processes > 1 ? hs_string(p, p->process.id) : "";
 	const char *colon = *id ? ": " : "";
 	for (uint32_t i = 0; i < p->n_warnings; i++) {
 		hs_puts(page->out, "<li>");
-		put_text(page->out, id);
+		hs_html_put_text(page->out, id);
 		hs_puts(page->out, colon);
-		put_text(page->out, p->warnings[i]);
+		hs_html_put_text(page->out, p->warnings[i]);
 		hs_puts(page->out, "</li>\n");
 	}
 	if (p->sample_mean) {
 		hs_puts(page->out, "<li>");
-		put_text(page->out, id);
+		hs_html_put_text(page->out, id);
 		hs_puts(page->out, colon);
 		hs_puts(page->out, "sampled every ");
 		hs_put_size(page->out, p->sample_mean);
@@ -533,15 +572,15 @@ static void put_doubts_of(struct page *page, const struct hs_profile *p)
 	}
 	if (p->process.lost_events) {
 		hs_puts(page->out, "<li>");
-		put_text(page->out, id);
+		hs_html_put_text(page->out, id);
 		hs_puts(page->out, colon);
-		put_count(page->out, p->process.lost_events);
+		hs_html_put_count(page->out, p->process.lost_events);
 		hs_puts(page->out, " events were lost: figures are too low.</li>\n");
 	}
 }
 
 /* What is missing or doubtful, and what the page does not hold. */
-static void put_doubts(struct page *page)
+static void put_doubts(struct hs_html_page *page)
 {
 	uint64_t folded = 0;
 	hs_puts(page->out, "<ul id=\"hs-doubts\">\n");
@@ -553,7 +592,7 @@ static void put_doubts(struct page *page)
 	}
 	if (folded) {
 		hs_puts(page->out, "<li>");
-		put_count(page->out, folded);
+		hs_html_put_count(page->out, folded);
 		hs_printf(page->out,
 			  " small calls are added up as \xe2\x80\x9c+N left "
 			  "out\xe2\x80\x9d, to "
@@ -564,7 +603,7 @@ static void put_doubts(struct page *page)
 }
 
 /* "worker, sh and 3 more": distinct names, the largest process first. */
-static void put_names(struct page *page)
+static void put_names(struct hs_html_page *page)
 {
 	const char *seen[3];
 	size_t n = 0, more = 0;
@@ -581,16 +620,16 @@ static void put_names(struct page *page)
 	for (size_t i = 0; i < n; i++) {
 		if (i)
 			hs_puts(page->out, ", ");
-		put_text(page->out, seen[i]);
+		hs_html_put_text(page->out, seen[i]);
 	}
 	if (more)
 		hs_printf(page->out, " and %zu more", more);
 	if (!n)
-		put_text(page->out,
-			 page->report->title ? page->report->title : "no process");
+		hs_html_put_text(page->out, page->report->title ? page->report->title
+								: "no process");
 }
 
-static void put_origin(struct page *page)
+static void put_origin(struct hs_html_page *page)
 {
 	if (!page->n_processes)
 		return;
@@ -607,7 +646,7 @@ static void put_origin(struct page *page)
 	}
 	if (*hs_string(p, p->process.system)) {
 		hs_puts(page->out, " <span>");
-		put_text(page->out, hs_string(p, p->process.system));
+		hs_html_put_text(page->out, hs_string(p, p->process.system));
 		hs_puts(page->out, "</span>");
 	}
 	hs_puts(page->out, "</p>\n");
@@ -615,7 +654,7 @@ static void put_origin(struct page *page)
 
 /* --- the page --- */
 
-static void put_head(struct page *page)
+static void put_head(struct hs_html_page *page)
 {
 	hs_printf(
 		page->out,
@@ -635,8 +674,17 @@ static void put_head(struct page *page)
 	hs_puts(page->out, "</style>\n</head>\n");
 }
 
+static void put_cores(struct hs_html_page *page)
+{
+	size_t n = HS_MIN(page->n_processes, (size_t)MAX_CORES);
+	hs_puts(page->out, "<div id=\"hs-cores\">\n");
+	for (size_t i = 0; i < n; i++)
+		hs_html_put_core(page, &page->report->targets[page->by_size[i]]);
+	hs_puts(page->out, "</div>\n");
+}
+
 /* All that reads without JavaScript. */
-static void put_summary(struct page *page)
+static void put_summary(struct hs_html_page *page)
 {
 	hs_puts(page->out,
 		"<body>\n<header id=\"hs-header\">\n<h1><span class=\"brand\">heapsnap"
@@ -650,12 +698,13 @@ static void put_summary(struct page *page)
 		"time lines; the summary below needs none.</p></noscript>\n");
 	put_doubts(page);
 	put_suspects(page);
+	put_cores(page);
 	put_processes(page);
 	put_hotspots(page);
 	hs_puts(page->out, "</main>\n");
 }
 
-static void put_data_and_script(struct page *page)
+static void put_data_and_script(struct hs_html_page *page)
 {
 	hs_printf(page->out,
 		  "<script type=\"application/octet-stream\" id=\"hs-data\" "
@@ -668,7 +717,7 @@ static void put_data_and_script(struct page *page)
 }
 
 /* Nodes of tree T that the markup leads to: they stay, however small. */
-static size_t find_precious(const struct page *page, const struct hs_calltree *t,
+static size_t find_precious(const struct hs_html_page *page, const struct hs_calltree *t,
 			    const struct hs_profile *profile, uint32_t *ret)
 {
 	size_t n, n_ret = 0, suspects = 0, hotspots[4] = {0};
@@ -683,7 +732,7 @@ static size_t find_precious(const struct page *page, const struct hs_calltree *t
 	return n_ret;
 }
 
-static void fold(struct page *page, double share)
+static void fold(struct hs_html_page *page, double share)
 {
 	uint32_t precious[MAX_SUSPECTS + 4 * MAX_HOTSPOTS];
 	for (size_t i = 0; i < page->report->n_targets; i++) {
@@ -698,7 +747,7 @@ static void fold(struct page *page, double share)
 }
 
 /* Bytes of the page without its data block. */
-static size_t measure(struct page *page)
+static size_t measure(struct hs_html_page *page)
 {
 	struct hs_out *out = page->out, memory;
 	size_t size;
@@ -713,7 +762,7 @@ static size_t measure(struct page *page)
 }
 
 /* Encode; fold the small parts of the trees until the data fit the budget. */
-static void make_data(struct page *page)
+static void make_data(struct hs_html_page *page)
 {
 	double nodes = 0;
 	for (size_t i = 0; i < page->report->n_targets; i++)
@@ -736,7 +785,7 @@ static void make_data(struct page *page)
 
 static void html_write(const struct hs_report *report, struct hs_out *out)
 {
-	struct page page = {
+	struct hs_html_page page = {
 		.out = out,
 		.report = report,
 		.functions = hs_functions_new(),
@@ -747,6 +796,7 @@ static void html_write(const struct hs_report *report, struct hs_out *out)
 			page.trees[i] = hs_calltree_build(page.functions,
 							  report->targets[i].profile);
 	sort_processes(&page);
+	hs_html_find_series(&page, MAX_SUSPECTS);
 	make_data(&page);
 	put_head(&page);
 	put_summary(&page);
@@ -754,6 +804,7 @@ static void html_write(const struct hs_report *report, struct hs_out *out)
 	for (size_t i = 0; i < report->n_targets; i++)
 		hs_calltree_free(page.trees[i]);
 	hs_functions_free(page.functions);
+	hs_html_free_series(&page);
 	free(page.trees);
 	free(page.by_size);
 	free(page.data.gzip);

@@ -6,6 +6,7 @@
  */
 #include "formats/text_parts.h"
 #include "src/names.h"
+#include "src/threadgroups.h"
 
 #define INNER_FRAMES 40u /* of a longer stack, unless --details */
 #define OUTER_FRAMES 10u
@@ -59,45 +60,7 @@ static void put_tid(const struct hs_text *t, const struct hs_thread_info *thread
 	hs_putc(t->out, ')');
 }
 
-/* Threads that have one stack follow one another, in the order of the core. */
-struct row {
-	uint32_t stack, leader; /* the group's first thread */
-	uint32_t thread;
-};
-
-static int compare_stacks(const void *pa, const void *pb)
-{
-	const struct row *a = pa, *b = pb;
-	if (a->stack != b->stack)
-		return a->stack < b->stack ? -1 : 1;
-	return a->thread < b->thread ? -1 : a->thread > b->thread;
-}
-
-static int compare_leaders(const void *pa, const void *pb)
-{
-	const struct row *a = pa, *b = pb;
-	if (a->leader != b->leader)
-		return a->leader < b->leader ? -1 : 1;
-	return a->thread < b->thread ? -1 : a->thread > b->thread;
-}
-
-static struct row *group_threads(const struct hs_profile *p, size_t *n_ret)
-{
-	size_t n = *n_ret = p->n_threads - 1;
-	struct row *rows = hs_xcalloc(n + 1, sizeof(*rows));
-	for (size_t i = 0; i < n; i++)
-		rows[i] = (struct row){.stack = p->threads[i + 1].stack.i,
-				       .thread = (uint32_t)i + 1};
-	qsort(rows, n, sizeof(*rows), compare_stacks);
-	for (size_t i = 0; i < n; i++)
-		rows[i].leader = i && rows[i].stack == rows[i - 1].stack
-					 ? rows[i - 1].leader
-					 : rows[i].thread;
-	qsort(rows, n, sizeof(*rows), compare_leaders);
-	return rows;
-}
-
-static void put_group(const struct hs_text *t, const struct row *rows, size_t n)
+static void put_group(const struct hs_text *t, const struct hs_thread_row *rows, size_t n)
 {
 	size_t shown = t->report->details ? n : HS_MIN(n, MAX_TIDS);
 	hs_putc(t->out, '\n');
@@ -137,11 +100,10 @@ static void put_stack(const struct hs_text *t, hs_stack stack)
 void hs_text_threads(const struct hs_text *t)
 {
 	size_t n;
-	struct row *rows = group_threads(t->p, &n);
-	for (size_t i = 0, next; i < n; i = next) {
-		for (next = i; next < n && rows[next].leader == rows[i].leader;)
-			next++;
-		put_group(t, &rows[i], next - i);
+	struct hs_thread_row *rows = hs_group_threads(t->p, &n);
+	for (size_t i = 0, size; i < n; i += size) {
+		size = hs_thread_group_size(&rows[i], n - i);
+		put_group(t, &rows[i], size);
 		put_stack(t, t->p->threads[rows[i].thread].stack);
 	}
 	free(rows);

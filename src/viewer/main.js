@@ -57,7 +57,7 @@ class App {
 		this.cards = el('div', { class: 'cards', role: 'group', 'aria-label': 'View' });
 		const graph = el('section', { class: 'panel flame' },
 			el('div', { class: 'bar' }, this.crumbs, this.total), this.flame.host, this.status, this.colors.legend);
-		const summary = el('section', { class: 'panel summary' }, ...['hs-processes', 'hs-hotspots'].map(id => document.getElementById(id)));
+		const summary = el('section', { class: 'panel summary' }, ...['hs-cores', 'hs-processes', 'hs-hotspots'].map(id => document.getElementById(id)));
 		this.panels = { flame: graph, table: el('section', { class: 'panel table' }, this.table.panel), summary };
 		document.getElementById('hs-header').append(this.headTools());
 		document.getElementById('hs-main').append(...this.notes(),
@@ -225,20 +225,25 @@ class App {
 
 	showPanels() {
 		const { state } = this;
-		this.tabs.show(state.tab);
+		// A core without a recording: its summary is all there is.
+		const empty = !this.sums.some(s => s.bytes > 0 || s.blocks > 0);
+		const tab = empty ? 'summary' : state.tab;
+		this.tabs.show(tab);
+		this.tabs.group.parentElement.hidden = this.cards.hidden = empty;
+		document.documentElement.classList.toggle('nofigures', empty);
 		this.units.show(this.unit);
 		this.directions.show(state.direction);
 		this.order.value = state.order;
 		for (const [name, panel] of Object.entries(this.panels))
-			panel.hidden = name !== state.tab;
+			panel.hidden = name !== tab;
 		for (const group of [this.directions.group, this.order])
-			group.hidden = state.tab !== 'flame';
-		this.units.group.hidden = state.tab === 'summary' || this.sums[this.current].bytes === null || !(this.sums[this.current].blocks > 0);
+			group.hidden = tab !== 'flame';
+		this.units.group.hidden = tab === 'summary' || this.sums[this.current].bytes === null || !(this.sums[this.current].blocks > 0);
 		if (this.flame.order !== state.order) {
 			this.flame.order = state.order;
 			this.flame.layout();
 		}
-		if (state.tab === 'table')
+		if (tab === 'table')
 			this.showTable();
 		this.showTotal();
 		this.flame.redraw();

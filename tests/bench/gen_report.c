@@ -5,6 +5,7 @@
  *
  *      gen_report server         a server that leaks, with a time line and a worker
  *      gen_report nodes N        a tree of about N nodes, for measurements
+ *      gen_report series         a leak, and what it held from second to second
  *      gen_report hostile        names that want to be markup, script or layout
  *      gen_report known          the small tree that tests/viewer adds up by hand
  */
@@ -24,12 +25,15 @@ int main(int argc, char **argv)
 		profiles[n++] = invented_worker();
 	} else if (!strcmp(what, "nodes") && argc > 2) {
 		profiles[0] = invented_tree((unsigned)strtoul(argv[2], NULL, 10));
+	} else if (!strcmp(what, "series")) {
+		profiles[0] = invented_series();
 	} else if (!strcmp(what, "hostile")) {
 		profiles[0] = invented_hostile();
 	} else if (!strcmp(what, "known")) {
 		profiles[0] = invented_known();
 	} else {
-		fprintf(stderr, "usage: gen_report server|hostile|known|nodes N\n");
+		fprintf(stderr,
+			"usage: gen_report server|series|hostile|known|nodes N\n");
 		return 2;
 	}
 	struct hs_out out;

@@ -180,6 +180,24 @@ struct hs_profile *invented_worker(void)
 	return prof_seal(b);
 }
 
+struct hs_profile *invented_series(void)
+{
+	static const int64_t more[] = {0, 1, 2, 1, 1};
+	struct prof *b = prof_new("series", 7);
+	hs_stack leak = prof_call(b, prof_root, "main", "series.c", 20, "series");
+	leak = prof_call(b, leak, "leak", "series.c", 10, "series");
+	prof_site(b, leak, figures(5, 100, 5, 5, 0));
+	prof_process(b)->start_ns = START_NS;
+	prof_process(b)->end_ns = START_NS + 4 * SECOND;
+	for (size_t i = 0; i < HS_COUNT(more); i++) {
+		prof_snapshot(b, (struct hs_snapshot){.time_ns = START_NS + i * SECOND});
+		prof_mark(b, START_NS + i * SECOND);
+		if (more[i])
+			prof_more(b, leak, more[i], more[i] * 100);
+	}
+	return prof_seal(b);
+}
+
 /* --- large trees --- */
 
 static const char *name_of(unsigned i)

@@ -14,6 +14,9 @@ struct hs_profile *invented_worker(void);
 /* A tree of about N_NODES nodes, the same at every call in a program's life. */
 struct hs_profile *invented_tree(unsigned n_nodes);
 
+/* leak() holds 0, 100, 300, 400 and 500 bytes, from second to second. */
+struct hs_profile *invented_series(void);
+
 /* Names that want to be markup, script, layout, or not to be UTF-8. */
 struct hs_profile *invented_hostile(void);
 

@@ -100,6 +100,20 @@ void prof_snapshot(struct prof *b, struct hs_snapshot snapshot)
 	hs_build_snapshot(b->builder, &snapshot, true);
 }
 
+void prof_mark(struct prof *b, uint64_t time_ns)
+{
+	hs_build_mark(b->builder, time_ns, true);
+}
+
+void prof_more(struct prof *b, hs_stack stack, int64_t blocks, int64_t bytes)
+{
+	const struct hs_change change = {.stack = stack,
+					 .blocks = blocks,
+					 .bytes = bytes,
+					 .allocs = blocks > 0 ? (uint64_t)blocks : 0};
+	hs_build_change(b->builder, &change);
+}
+
 void prof_peak_time(struct prof *b, uint64_t time_ns)
 {
 	const struct hs_totals totals = {.peak_ns = time_ns};

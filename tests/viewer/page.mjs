@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The page in a real browser, from file://, through the hooks of the interface.
 import assert from 'node:assert/strict';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { pathToFileURL } from 'node:url';
 import { gzipSync } from 'node:zlib';
 import { blockOf } from './data.mjs';
@@ -116,6 +116,40 @@ export function pageTests(dir) {
 			await page.click('button[data-value=blocks]');
 			assert.equal(await page.getAttribute(hook('total'), 'data-blocks'), String(totals.allocations));
 			await close(page);
+		}],
+		['a suspect has a picture of what it held over time', async browser => {
+			const page = await open(browser, `${dir}/series.html`);
+			const spark = page.locator('[data-hs=suspects] [data-hs=spark]');
+			assert.equal(await spark.count(), 1);
+			assert.equal(await spark.getAttribute('data-bytes'), '500');
+			// 120 wide; 500 bytes are 22 high, below a margin of 1
+			const points = (await spark.locator('polyline').getAttribute('points')).split(' ');
+			assert.deepEqual(points, [0, 100, 300, 400, 500].map((bytes, i) => `${(30 * i).toFixed(1)},${(1 + 22 * (1 - bytes / 500)).toFixed(1)}`));
+			assert.match(await spark.getAttribute('aria-label'), /0 B at first, at most 500 B, 500 B at the end/);
+			assert((await spark.boundingBox()).width > 100);
+			await close(page);
+		}],
+		['a core tells of its heap and its threads what the JSON tells', async browser => {
+			if (!existsSync(`${dir}/core.html`))
+				return 'no core could be made here';
+			const json = JSON.parse(readFileSync(`${dir}/core.json`, 'utf8'));
+			for (const width of [1280, 420]) {
+				const page = await open(browser, `${dir}/core.html`, { viewport: { width, height: 800 } });
+				const cell = (row, figure) => page.evaluate(([r, f]) => Number(document.querySelector(`[data-hs-heap=${r}] [data-${f}]`).dataset[f]), [row, figure]);
+				for (const row of ['used', 'free', 'cached', 'mapped'])
+					for (const figure of ['blocks', 'bytes'])
+						assert.equal(await cell(row, figure), json.heap[`${row}_${figure}`], `${row} ${figure}`);
+				// tests/victims/lost.c: 11 blocks, the head of a chain, and a cycle
+				assert.equal(await cell('direct', 'blocks'), 13);
+				assert.equal(await cell('indirect', 'blocks'), 3);
+				assert.equal(await page.locator('.arenas tbody tr').count(), json.heap.arenas.length);
+				const threads = await page.innerText(hook('threads'));
+				for (const { tid } of json.threads)
+					assert(threads.includes(String(tid)), `thread ${tid}`);
+				assert.equal(await page.isVisible(hook('graph')), false, 'an empty flame graph');
+				assert(await page.evaluate(() => document.documentElement.scrollWidth) <= width);
+				await close(page);
+			}
 		}],
 		['a search tells the bytes of what matches, in the view', async browser => {
 			const page = await open(browser, known);

@@ -41,8 +41,8 @@ for (const [i, [name, run, skip]] of tests.entries()) {
 				executablePath, timeout: 300000, args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run',
 					'--disable-background-networking', '--disable-component-update', '--disable-sync'],
 			});
-		await run(...(run.length ? [browser] : []));
-		console.log(`ok ${i + 1} - ${name}`);
+		const missing = await run(...(run.length ? [browser] : [])); // what the test needs
+		console.log(`ok ${i + 1} - ${name}${missing ? ` # SKIP ${missing}` : ''}`);
 	} catch (e) {
 		failed++;
 		console.log(`not ok ${i + 1} - ${name}`);
