@@ -40,9 +40,9 @@ void hs_html_put_count(struct hs_out *out, uint64_t n)
 void hs_html_put_frame(struct hs_html_page *page, const struct hs_profile *p,
 		       hs_frame frame)
 {
-	uint32_t n;
-	const struct hs_function *f = &hs_functions_get(
-		page->functions, &n)[hs_functions_intern(page->functions, p, frame)];
+	/* First: a frame of no block's stack may be new, and make the table move. */
+	uint32_t n, index = hs_functions_intern(page->functions, p, frame);
+	const struct hs_function *f = &hs_functions_get(page->functions, &n)[index];
 	hs_puts(page->out, "<code>");
 	hs_html_put_text(page->out, f->name);
 	hs_puts(page->out, "</code>");
