@@ -273,7 +273,8 @@ static bool is_suspect(const struct hs_finding *f)
 static bool knows_what_lived(const struct hs_html_page *page)
 {
 	for (size_t i = 0; i < page->n_processes; i++)
-		if (nth(page, i)->has & HS_HAS_LIVE)
+		if (nth(page, i)->has & HS_HAS_LIVE ||
+		    page->report->targets[page->by_size[i]].graph)
 			return true;
 	return false;
 }

@@ -353,6 +353,23 @@ START_TEST(a_profile_of_nothing_makes_a_page)
 }
 END_TEST
 
+START_TEST(threads_of_a_core_are_told_with_frames_that_allocate_nothing)
+{
+	char name[32];
+	struct prof *b = prof_new("core", 1);
+	for (uint32_t i = 1; i <= 90; i++) {
+		snprintf(name, sizeof(name), "waits_%u", i);
+		prof_thread(b, i, prof_call(b, prof_root, name, "wait.c", i, "core"));
+	}
+	char *page = page_of(prof_seal(b), NULL);
+	for (uint32_t i = 1; i <= 90; i++) {
+		snprintf(name, sizeof(name), "<code>waits_%u</code>", i);
+		ck_assert_ptr_nonnull(strstr(page, name));
+	}
+	free(page);
+}
+END_TEST
+
 START_TEST(a_report_of_nothing_makes_a_page)
 {
 	struct hs_out out;
@@ -415,5 +432,7 @@ HS_SUITE("html", the_data_block_holds_the_totals_of_a_tree_added_up_by_hand,
 	 a_name_of_a_megabyte_does_not_make_a_page_of_megabytes,
 	 the_policy_allows_two_hashes_and_no_more, the_same_report_is_the_same_bytes,
 	 without_script_the_page_tells_totals_suspects_and_hotspots,
-	 a_profile_of_nothing_makes_a_page, a_report_of_nothing_makes_a_page,
+	 a_profile_of_nothing_makes_a_page,
+	 threads_of_a_core_are_told_with_frames_that_allocate_nothing,
+	 a_report_of_nothing_makes_a_page,
 	 a_report_stays_below_its_budget_and_says_what_it_left_out)

@@ -100,6 +100,13 @@ void prof_snapshot(struct prof *b, struct hs_snapshot snapshot)
 	hs_build_snapshot(b->builder, &snapshot, true);
 }
 
+void prof_thread(struct prof *b, uint32_t tid, hs_stack stack)
+{
+	hs_build_has(b->builder, HS_HAS_STACKS | HS_HAS_THREADS);
+	hs_build_thread_stack(b->builder, hs_build_thread(b->builder, tid, (hs_str){0}),
+			      stack);
+}
+
 void prof_mark(struct prof *b, uint64_t time_ns)
 {
 	hs_build_mark(b->builder, time_ns, true);

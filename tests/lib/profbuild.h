@@ -40,6 +40,9 @@ hs_stack prof_call_unnamed(struct prof *b, hs_stack caller, const char *module,
 void prof_site(struct prof *b, hs_stack stack, struct hs_site site);
 
 void prof_snapshot(struct prof *b, struct hs_snapshot snapshot);
+/* A thread of a core that was at STACK. */
+void prof_thread(struct prof *b, uint32_t tid, hs_stack stack);
+
 /* A slice of time ends; and in it, that STACK's blocks became more by BYTES. */
 void prof_mark(struct prof *b, uint64_t time_ns);
 void prof_more(struct prof *b, hs_stack stack, int64_t blocks, int64_t bytes);
