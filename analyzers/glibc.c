@@ -24,6 +24,7 @@ static void walk_all(struct glibc *g)
 	tell_arenas(g);
 	for (uint32_t i = 0; i < g->arenas.n; i++)
 		glibc_find_runs(g, i);
+	glibc_part_runs(g);
 	g->heap = hs_heap_build_new();
 	for (size_t i = 0; i < g->runs.n; i++)
 		glibc_walk_run(g, &g->runs.at[i]);

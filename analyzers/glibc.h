@@ -74,8 +74,15 @@ struct glibc_run {
 	bool last;      /* ends with the arena's top chunk */
 };
 
+/* How lists for threads and of fastbins are linked. */
+enum glibc_links { GLIBC_LINKS_UNKNOWN, GLIBC_LINKS_PLAIN, GLIBC_LINKS_MANGLED };
+
 struct glibc {
 	struct glibc_memory memory;
+	uint32_t n_heaps;
+	uint64_t searched; /* bytes, for sound chunks behind broken ones */
+	uint64_t steps;    /* along lists that may lead anywhere; it ends */
+	enum glibc_links links;
 	const struct hs_image *image;
 	const struct glibc_layout *layout;
 	HS_ARRAY(struct glibc_arena) arenas; /* the main one first */
@@ -89,6 +96,9 @@ bool glibc_find_arenas(struct glibc *g);
 
 /* Find the memory of arena number A. */
 void glibc_find_runs(struct glibc *g, uint32_t a);
+
+/* Put the runs in order, and part those that overlap: only damage makes them. */
+void glibc_part_runs(struct glibc *g);
 
 /* Is CHUNK a sane header within RUN, other than that of top? */
 bool glibc_chunk_is_sane(struct glibc *g, const struct glibc_run *run, uint64_t chunk,

@@ -6,10 +6,19 @@
  * page of where it is stored.
  */
 #include "analyzers/glibc.h"
+#include "src/hash.h"
 
 /* Where the variable `tcache` may be in a thread's static storage. */
 #define TLS_SEARCHED 0x400u
 #define MAX_COUNT    65535u
+#define ANY_SIZE     0u
+
+/* Lists that may lead anywhere are followed so far, for each block and in all. */
+#define STEPS_PER_BLOCK 8u
+#define STEPS_AT_LEAST  100000u
+
+/* So many links of a list say how all lists are linked. */
+#define VOTES_PER_LIST 8u
 
 static uint32_t block_at(struct glibc *g, uint64_t addr)
 {
@@ -25,9 +34,11 @@ static bool next_in_list(struct glibc *g, uint64_t place, uint64_t skew, uint64_
 	if (!glibc_word(&g->memory, place, &raw))
 		return false;
 	uint64_t plain = raw ^ place >> 12;
-	if (!plain || block_at(g, plain + skew) != HS_HEAP_NONE)
+	if (g->links != GLIBC_LINKS_PLAIN &&
+	    (!plain || block_at(g, plain + skew) != HS_HEAP_NONE))
 		*ret = plain;
-	else if (!raw || block_at(g, raw + skew) != HS_HEAP_NONE)
+	else if (g->links != GLIBC_LINKS_MANGLED &&
+		 (!raw || block_at(g, raw + skew) != HS_HEAP_NONE))
 		*ret = raw;
 	else
 		return false;
@@ -37,8 +48,8 @@ static bool next_in_list(struct glibc *g, uint64_t place, uint64_t skew, uint64_
 /* A list of cached blocks, each USABLE bytes for its user. */
 struct list {
 	uint64_t first;
-	uint64_t skew; /* links are addresses of blocks less this */
-	uint64_t usable;
+	uint64_t skew;   /* links are addresses of blocks less this */
+	uint64_t usable; /* or ANY_SIZE */
 	uint64_t length; /* UINT64_MAX: not known */
 	const char *name;
 	bool mark; /* else see only whether it is sound */
@@ -59,7 +70,8 @@ static bool walk_list(struct glibc *g, const struct list *l)
 	for (; link && n <= heap->n; n++) {
 		uint64_t addr = link + l->skew;
 		uint32_t i = block_at(g, addr);
-		if (i == HS_HEAP_NONE || heap->blocks[i].size != l->usable)
+		if (i == HS_HEAP_NONE ||
+		    (l->usable != ANY_SIZE && heap->blocks[i].size != l->usable))
 			return tell(g, l, HS_CORRUPTION_LIST, addr,
 				    "it has an entry that is no block of its size");
 		if (l->mark && heap->blocks[i].state == HS_BLOCK_CACHED)
@@ -67,7 +79,7 @@ static bool walk_list(struct glibc *g, const struct list *l)
 				    "it has a block that is in a list already");
 		if (l->mark)
 			hs_heap_set_state(heap, i, HS_BLOCK_CACHED);
-		else if (n > l->length)
+		else if (n > l->length || !g->steps || !g->steps--)
 			return false; /* goes round, perhaps */
 		if (!next_in_list(g, addr, l->skew, &link))
 			return tell(g, l, HS_CORRUPTION_WRITE_AFTER_FREE, addr,
@@ -91,7 +103,8 @@ static bool read_cache(struct glibc *g, uint64_t cache,
 		return false;
 	uint64_t count = word >> 8 * (place % 8) & ((1u << 8 * l->width) - 1);
 	ret->length = l->counts_free_slots ? UINT64_MAX : count;
-	ret->usable = 0x18 + 16 * (uint64_t)bin;
+	/* Of 2.42's large bins each holds many sizes. */
+	ret->usable = bin < 64 ? 0x18 + 16 * (uint64_t)bin : ANY_SIZE;
 	ret->name = "a thread's cache";
 	return true;
 }
@@ -148,72 +161,133 @@ static bool is_like_cache(struct glibc *g, uint64_t cache,
 	return true;
 }
 
-/* Caches that were looked at. */
-struct seen {
-	HS_ARRAY(uint64_t) caches;
+/* What was looked at, and what of it is a cache. */
+struct caches {
+	struct hs_map seen;
+	struct cache {
+		uint64_t addr;
+		const struct glibc_tcache_layout *layout;
+	} * at;
+	size_t n, room;
 };
 
-static bool is_known(const struct seen *seen, uint64_t cache)
+static bool is_new(struct caches *c, uint64_t addr)
 {
-	for (size_t i = 0; i < seen->caches.n; i++)
-		if (seen->caches.at[i] == cache)
-			return true;
-	return false;
+	bool fresh;
+	hs_map_put(&c->seen, hs_hash_u64(addr), &fresh);
+	return fresh;
 }
 
 /* A thread has the address of its cache in its static storage, below TLS. */
-static void check_thread(struct glibc *g, const struct hs_image_thread *t,
-			 struct seen *seen)
+static void find_of_thread(struct glibc *g, const struct hs_image_thread *t,
+			   struct caches *c)
 {
 	for (uint64_t at = 8; t->tls > TLS_SEARCHED && at <= TLS_SEARCHED; at += 8) {
-		uint64_t cache;
-		if (!glibc_word(&g->memory, t->tls - at, &cache))
+		uint64_t addr;
+		if (!glibc_word(&g->memory, t->tls - at, &addr))
 			return;
-		const struct glibc_tcache_layout *l = cache_layout(g, cache);
-		if (!l || is_known(seen, cache) || !is_like_cache(g, cache, l))
+		const struct glibc_tcache_layout *l = cache_layout(g, addr);
+		if (!l || !is_new(c, addr) || !is_like_cache(g, addr, l))
 			continue;
-		hs_array_push(&seen->caches, cache);
-		mark_cache(g, cache, l);
+		hs_array_push(c, ((struct cache){addr, l}));
 		return;
 	}
 }
 
 /* Of threads whose storage is not known: blocks of the right size that are caches. */
-static void check_rest(struct glibc *g, const struct seen *seen)
+static void find_rest(struct glibc *g, struct caches *c)
 {
 	for (uint32_t i = 0; i < g->out->heap->n; i++) {
 		uint64_t addr = g->out->heap->blocks[i].addr;
 		const struct glibc_tcache_layout *l = cache_layout(g, addr);
-		if (l && !is_known(seen, addr) && is_sound_cache(g, addr, l))
-			mark_cache(g, addr, l);
+		if (l && is_new(c, addr) && is_sound_cache(g, addr, l))
+			hs_array_push(c, ((struct cache){addr, l}));
 	}
 }
 
 /* -- Fastbins ------------------------------------------------------------------- */
 
-static void check_fastbins(struct glibc *g, const struct glibc_arena *a)
+static bool read_fastbin(struct glibc *g, const struct glibc_arena *a, unsigned bin,
+			 struct list *ret)
 {
-	for (unsigned bin = 0; bin < g->layout->n_fastbins; bin++) {
-		struct list list = {
-			.skew = GLIBC_HEADER,
-			.usable = 0x18 + 16 * (uint64_t)bin,
-			.length = UINT64_MAX,
-			.name = "a fastbin",
-			.mark = true,
-		};
-		if (glibc_word(&g->memory, a->addr + g->layout->fastbins + 8 * bin,
-			       &list.first))
+	*ret = (struct list){
+		.skew = GLIBC_HEADER,
+		.usable = 0x18 + 16 * (uint64_t)bin,
+		.length = UINT64_MAX,
+		.name = "a fastbin",
+		.mark = true,
+	};
+	return glibc_word(&g->memory, a->addr + g->layout->fastbins + 8 * (uint64_t)bin,
+			  &ret->first);
+}
+
+static void mark_fastbins(struct glibc *g, const struct glibc_arena *a)
+{
+	struct list list;
+	for (unsigned bin = 0; bin < g->layout->n_fastbins; bin++)
+		if (read_fastbin(g, a, bin, &list))
 			walk_list(g, &list);
+}
+
+/* -- How links are stored ---------------------------------------------------------- */
+
+struct votes {
+	uint64_t plain, mangled;
+};
+
+static void vote(struct glibc *g, const struct list *l, struct votes *v)
+{
+	uint64_t link = l->first, raw;
+	for (unsigned n = 0; link && n < VOTES_PER_LIST; n++) {
+		uint64_t place = link + l->skew;
+		if (block_at(g, place) == HS_HEAP_NONE ||
+		    !glibc_word(&g->memory, place, &raw))
+			return;
+		uint64_t plain = raw ^ place >> 12;
+		if (!plain || block_at(g, plain + l->skew) != HS_HEAP_NONE) {
+			v->mangled++;
+			link = plain;
+		} else if (!raw || block_at(g, raw + l->skew) != HS_HEAP_NONE) {
+			v->plain++;
+			link = raw;
+		} else {
+			return;
+		}
 	}
+}
+
+/* A version stores all of them in one way; what was written over has one voice. */
+static void vote_links(struct glibc *g, const struct caches *c)
+{
+	struct votes votes = {0};
+	struct list list;
+	for (size_t i = 0; i < c->n; i++)
+		for (unsigned bin = 0; bin < c->at[i].layout->n_bins; bin++) {
+			list = (struct list){0};
+			if (read_cache(g, c->at[i].addr, c->at[i].layout, bin, &list))
+				vote(g, &list, &votes);
+		}
+	for (size_t i = 0; i < g->arenas.n; i++)
+		for (unsigned bin = 0; bin < g->layout->n_fastbins; bin++)
+			if (read_fastbin(g, &g->arenas.at[i], bin, &list))
+				vote(g, &list, &votes);
+	if (votes.mangled != votes.plain)
+		g->links = votes.mangled > votes.plain ? GLIBC_LINKS_MANGLED
+						       : GLIBC_LINKS_PLAIN;
 }
 
 void glibc_check_caches(struct glibc *g)
 {
-	struct seen seen = {0};
+	struct caches c = {0};
+	g->steps = STEPS_AT_LEAST + STEPS_PER_BLOCK * (uint64_t)g->out->heap->n;
 	for (size_t i = 0; i < g->image->threads.n; i++)
-		check_thread(g, &g->image->threads.at[i], &seen);
-	check_rest(g, &seen);
+		find_of_thread(g, &g->image->threads.at[i], &c);
+	find_rest(g, &c);
+	vote_links(g, &c);
+	for (size_t i = 0; i < c.n; i++)
+		mark_cache(g, c.at[i].addr, c.at[i].layout);
 	for (size_t i = 0; i < g->arenas.n; i++)
-		check_fastbins(g, &g->arenas.at[i]);
-	hs_array_free(&seen.caches);
+		mark_fastbins(g, &g->arenas.at[i]);
+	hs_map_deinit(&c.seen);
+	free(c.at);
 }

@@ -9,8 +9,8 @@
 
 #define STEPS_TO_TRUST 4u
 
-/* Search for such a place may read a whole heap for each broken header: it ends. */
-#define MAX_SEARCHED ((uint64_t)256 << 20)
+/* In all: search for such a place may read a heap again and again. */
+#define MAX_SEARCHED ((uint64_t)512 << 20)
 
 bool glibc_chunk_is_sane(struct glibc *g, const struct glibc_run *run, uint64_t chunk,
 			 uint64_t *size_ret)
@@ -59,12 +59,15 @@ static void add(struct glibc *g, const struct glibc_run *run, uint64_t chunk,
 
 /* Behind the broken header at CHUNK, where can the walk go on?  RUN's end if nowhere. */
 static uint64_t resynchronize(struct glibc *g, const struct glibc_run *run,
-			      uint64_t chunk, uint64_t *searched)
+			      uint64_t chunk)
 {
-	uint64_t at = chunk + GLIBC_MIN_CHUNK;
-	for (; at < run->end && *searched < MAX_SEARCHED; at += 16, *searched += 16)
+	uint64_t at = chunk + GLIBC_MIN_CHUNK, word;
+	for (; at < run->end && g->searched < MAX_SEARCHED; at += 16, g->searched += 16) {
+		if (!glibc_word(&g->memory, at + 8, &word))
+			break; /* no memory, or a core that was cut */
 		if (is_top(g, run, at) || glibc_parses(g, run, at, STEPS_TO_TRUST))
 			return at;
+	}
 	return run->end;
 }
 
@@ -89,12 +92,27 @@ static void add_top(struct glibc *g, const struct glibc_run *run, uint64_t top)
 		add(g, run, top, size, HS_BLOCK_FREE);
 }
 
-/* CHUNK is in use if the next one says so; a free one says its size there, too. */
-static enum hs_block_state state_of(struct glibc *g, uint64_t chunk, uint64_t size)
+/* Is CHUNK in a list?  Asked where the header that would know was written over. */
+static bool is_listed(struct glibc *g, uint64_t chunk)
 {
-	uint64_t next, copy;
-	if (!glibc_word(&g->memory, chunk + size + 8, &next) || next & GLIBC_PREV_INUSE)
+	uint64_t fd, bk, back, forth;
+	return glibc_word(&g->memory, chunk + 16, &fd) &&
+	       glibc_word(&g->memory, chunk + 24, &bk) && fd && bk &&
+	       glibc_word(&g->memory, fd + 24, &back) && back == chunk &&
+	       glibc_word(&g->memory, bk + 16, &forth) && forth == chunk;
+}
+
+/* CHUNK is in use if the next one says so; a free one says its size there, too. */
+static enum hs_block_state state_of(struct glibc *g, const struct glibc_run *run,
+				    uint64_t chunk, uint64_t size)
+{
+	uint64_t next, copy, next_size;
+	if (is_top(g, run, chunk + size) || /* free() merges a free one with top */
+	    !glibc_word(&g->memory, chunk + size + 8, &next) || next & GLIBC_PREV_INUSE)
 		return HS_BLOCK_USED;
+	if (!is_fence(g, chunk + size) &&
+	    !glibc_chunk_is_sane(g, run, chunk + size, &next_size))
+		return is_listed(g, chunk) ? HS_BLOCK_FREE : HS_BLOCK_USED;
 	if (glibc_word(&g->memory, chunk + size, &copy) && copy != size)
 		hs_walked_corrupt(g->out, HS_CORRUPTION_WRITE_AFTER_FREE,
 				  chunk + GLIBC_HEADER,
@@ -118,7 +136,7 @@ static void tell_header(struct glibc *g, const struct glibc_run *run, uint64_t c
 
 void glibc_walk_run(struct glibc *g, const struct glibc_run *run)
 {
-	uint64_t at = run->start, size, searched = 0;
+	uint64_t at = run->start, size;
 	while (at < run->end) {
 		if (is_top(g, run, at)) {
 			add_top(g, run, at);
@@ -127,7 +145,7 @@ void glibc_walk_run(struct glibc *g, const struct glibc_run *run)
 		if (is_fence(g, at))
 			return; /* two of them end a run that is not the last */
 		if (glibc_chunk_is_sane(g, run, at, &size)) {
-			add(g, run, at, size, state_of(g, at, size));
+			add(g, run, at, size, state_of(g, run, at, size));
 			at += size;
 			continue;
 		}
@@ -136,7 +154,7 @@ void glibc_walk_run(struct glibc *g, const struct glibc_run *run)
 			hs_walked_warn(g->out, "part of the heap is not in the core");
 			return;
 		}
-		uint64_t next = resynchronize(g, run, at, &searched);
+		uint64_t next = resynchronize(g, run, at);
 		tell_header(g, run, at, next);
 		add(g, run, at, next - at, HS_BLOCK_USED);
 		at = next;
@@ -165,10 +183,15 @@ static bool is_mapped_chunk(struct glibc *g, uint64_t at, uint64_t end,
 
 static bool is_in_run(const struct glibc *g, uint64_t addr)
 {
-	for (size_t i = 0; i < g->runs.n; i++)
-		if (addr >= g->runs.at[i].start && addr < g->runs.at[i].end)
-			return true;
-	return false;
+	size_t low = 0, high = g->runs.n; /* the first that ends behind ADDR */
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+		if (g->runs.at[middle].end <= addr)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low < g->runs.n && addr >= g->runs.at[low].start;
 }
 
 static void walk_mapping(struct glibc *g, const struct hs_mapping *m)

@@ -10,6 +10,9 @@
 /* A hostile image may have the pattern's beginning everywhere. */
 #define MAX_TRIES  4096u
 #define MAX_ARENAS 65000u
+#define MAX_STEPS  200000u /* along rings, in all */
+
+#define HEAP_ALIGNMENT ((uint64_t)1 << 20) /* the least HEAP_MAX_SIZE */
 
 /* What chunk the pair of links at ADDR would belong to. */
 #define CHUNK_OF(addr) ((addr)-GLIBC_HEADER)
@@ -43,32 +46,32 @@ static unsigned score(struct glibc *g, uint64_t bins)
 	return self >= 16 ? n : 0;
 }
 
-/* Where the bins begin of which the one at PAIR is empty; 0: it is no bin. */
-static uint64_t bins_around(struct glibc *g, uint64_t pair)
+/* Where bins may begin of which the one at some place is empty. */
+struct candidate {
+	uint64_t bins;
+	unsigned score;
+};
+
+static bool read_arena(struct glibc *g, const struct glibc_layout *l, uint64_t addr,
+		       struct glibc_arena *ret)
 {
-	uint64_t best = 0;
-	unsigned best_score = 0;
-	for (unsigned i = 0; i < GLIBC_BINS && pair >= 16 * i; i++) {
-		unsigned n = score(g, pair - 16 * i);
-		if (n > best_score) {
-			best_score = n;
-			best = pair - 16 * i;
-		}
-	}
-	return best;
+	*ret = (struct glibc_arena){.addr = addr};
+	return addr && addr < UINT64_MAX - 0x1000 && score(g, addr + l->bins) &&
+	       glibc_word(&g->memory, addr + GLIBC_TOP(l), &ret->top) &&
+	       glibc_word(&g->memory, addr + GLIBC_SYSTEM_MEM(l), &ret->system_mem);
 }
 
-/* The ring of arenas from BASE on, if L is their layout. */
+/* The ring of arenas from BASE on, if L is their layout: it comes back to BASE. */
 static bool follow_ring(struct glibc *g, const struct glibc_layout *l, uint64_t base)
 {
 	uint64_t addr = base;
 	g->arenas.n = 0;
 	do {
-		struct glibc_arena a = {.addr = addr};
-		if (g->arenas.n == MAX_ARENAS || !score(g, addr + l->bins) ||
-		    !glibc_word(&g->memory, addr + GLIBC_TOP(l), &a.top) ||
-		    !glibc_word(&g->memory, addr + GLIBC_SYSTEM_MEM(l), &a.system_mem))
+		struct glibc_arena a;
+		if (g->arenas.n == MAX_ARENAS || g->steps == MAX_STEPS ||
+		    !read_arena(g, l, addr, &a))
 			return false;
+		g->steps++;
 		hs_array_push(&g->arenas, a);
 		if (!glibc_word(&g->memory, addr + GLIBC_NEXT(l), &addr))
 			return false;
@@ -76,25 +79,61 @@ static bool follow_ring(struct glibc *g, const struct glibc_layout *l, uint64_t 
 	return true;
 }
 
-/* The layout by which the arena with BINS is in a ring. */
-static bool settle(struct glibc *g, uint64_t bins)
+/* How well top and memory of an arena fit to it, from 0 to 3. */
+static unsigned plausibility(struct glibc *g, const struct glibc_arena *a)
 {
-	for (const struct glibc_layout *l = glibc_layouts; l->name; l++)
-		if (bins > l->bins && follow_ring(g, l, bins - l->bins)) {
-			g->layout = l;
-			return true;
-		}
-	/* A damaged ring: the arena alone, by the most common layout. */
-	const struct glibc_layout *l = glibc_layouts;
-	struct glibc_arena a = {.addr = bins - l->bins};
+	uint64_t size;
+	if (!a->top || a->top % 16 || !glibc_word(&g->memory, a->top + 8, &size))
+		return 0;
+	uint64_t end = a->top + (size & ~(uint64_t)GLIBC_FLAGS);
+	return 1 + (size & GLIBC_PREV_INUSE && end % 4096 == 0) +
+	       (a->system_mem && a->system_mem % 4096 == 0);
+}
+
+/* A damaged ring: the arena of which the most fits, by whatever layout. */
+static bool settle_alone(struct glibc *g, const struct candidate *c, unsigned n)
+{
+	unsigned best = 0;
 	g->arenas.n = 0;
-	g->layout = l;
-	if (!glibc_word(&g->memory, a.addr + GLIBC_TOP(l), &a.top) || !a.top ||
-	    !glibc_word(&g->memory, a.addr + GLIBC_SYSTEM_MEM(l), &a.system_mem))
-		return false;
-	hs_array_push(&g->arenas, a);
-	hs_walked_warn(g->out, "the list of arenas is damaged: there may be more");
-	return true;
+	hs_array_add(&g->arenas);
+	for (unsigned i = 0; i < n; i++)
+		for (const struct glibc_layout *l = glibc_layouts; l->name; l++) {
+			struct glibc_arena a;
+			if (c[i].bins <= l->bins ||
+			    !read_arena(g, l, c[i].bins - l->bins, &a))
+				continue;
+			unsigned fits = 1000 * plausibility(g, &a) + c[i].score;
+			if (fits > best && fits > 1000) {
+				best = fits;
+				g->layout = l;
+				g->arenas.at[0] = a;
+			}
+		}
+	if (best)
+		hs_walked_warn(g->out,
+			       "the list of arenas is damaged: there may be more");
+	return best;
+}
+
+/* The arena of which the bin at PAIR is an empty one, and its ring. */
+static bool settle(struct glibc *g, uint64_t pair)
+{
+	struct candidate c[GLIBC_BINS];
+	unsigned n = 0, best = 0;
+	for (unsigned i = 0; i < GLIBC_BINS && pair >= 16 * i; i++) {
+		unsigned points = score(g, pair - 16 * i);
+		if (points)
+			c[n++] = (struct candidate){pair - 16 * i, points};
+		best = HS_MAX(best, points);
+	}
+	for (unsigned i = 0; i < n; i++)
+		for (const struct glibc_layout *l = glibc_layouts; l->name; l++)
+			if (c[i].score + 1 >= best && c[i].bins > l->bins &&
+			    follow_ring(g, l, c[i].bins - l->bins)) {
+				g->layout = l;
+				return true;
+			}
+	return n && settle_alone(g, c, n);
 }
 
 static bool search_range(struct glibc *g, uint64_t start, uint64_t end, unsigned *tries)
@@ -102,8 +141,7 @@ static bool search_range(struct glibc *g, uint64_t start, uint64_t end, unsigned
 	for (uint64_t at = (start + 7) & ~(uint64_t)7; at + 16 <= end; at += 8) {
 		if (!is_self(g, at))
 			continue;
-		uint64_t bins = bins_around(g, at);
-		if (bins && settle(g, bins))
+		if (settle(g, at))
 			return true;
 		if (++*tries == MAX_TRIES)
 			return false;
@@ -153,10 +191,73 @@ static void put_main_first(struct glibc *g)
 	}
 }
 
+static bool is_known(const struct glibc *g, uint64_t addr)
+{
+	for (size_t i = 0; i < g->arenas.n; i++)
+		if (g->arenas.at[i].addr == addr)
+			return true;
+	return false;
+}
+
+/* By bins, top and ring alone layouts look the same.  What points to an arena tells. */
+static bool points_to_arena(struct glibc *g, const struct glibc_layout *l, uint64_t bins)
+{
+	for (size_t i = 0; i < g->image->threads.n && i < 1000; i++)
+		for (uint64_t at = 8, word; at <= 0x400; at += 8)
+			if (glibc_word(&g->memory, g->image->threads.at[i].tls - at,
+				       &word) &&
+			    word == bins - l->bins)
+				return true;
+	return false;
+}
+
+static uint64_t arena_in_heap(struct glibc *g, const struct hs_mapping *m)
+{
+	uint64_t owner;
+	return m->flags & HS_MAPPING_WRITE && m->start % HEAP_ALIGNMENT == 0 &&
+			       glibc_word(&g->memory, m->start, &owner) &&
+			       (owner == m->start + 0x20 || owner == m->start + 0x30)
+		       ? owner
+		       : 0;
+}
+
+static const struct glibc_layout *lone_layout(struct glibc *g, uint64_t bins)
+{
+	const struct glibc_layout *l;
+	for (size_t i = 0; i < g->image->mappings.n; i++) {
+		uint64_t owner = arena_in_heap(g, &g->image->mappings.at[i]);
+		for (l = glibc_layouts; owner && l->name; l++)
+			if (score(g, owner + l->bins) == GLIBC_BINS)
+				return l;
+	}
+	for (l = glibc_layouts; l->name; l++)
+		if (points_to_arena(g, l, bins))
+			return l;
+	return g->layout;
+}
+
+/* Without a ring: an arena of its own lies in its first heap, behind its header. */
+static void search_heaps(struct glibc *g)
+{
+	for (size_t i = 0; i < g->image->mappings.n && g->arenas.n < 1000; i++) {
+		const struct hs_mapping *m = &g->image->mappings.at[i];
+		struct glibc_arena a;
+		uint64_t owner = arena_in_heap(g, m);
+		if (owner && !is_known(g, owner) && read_arena(g, g->layout, owner, &a))
+			hs_array_push(&g->arenas, a);
+	}
+}
+
 bool glibc_find_arenas(struct glibc *g)
 {
 	if (!search(g, true) && !search(g, false))
 		return false;
+	if (g->out->warnings.n) {
+		uint64_t bins = g->arenas.at[0].addr + g->layout->bins;
+		g->layout = lone_layout(g, bins);
+		g->arenas.at[0].addr = bins - g->layout->bins;
+		search_heaps(g);
+	}
 	put_main_first(g);
 	return true;
 }

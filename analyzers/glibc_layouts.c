@@ -17,7 +17,8 @@ const struct glibc_tcache_layout glibc_tcache_layouts[] = {
 	{0x288, 2, 64, false, 0x80},
 	/* 2.26 to 2.29: char counts[64]. */
 	{0x248, 1, 64, false, 0x40},
-	/* 2.42: uint16_t num_slots[76], what is left of them. */
+	/* 2.42: uint16_t num_slots[64 + 12], what is left of them; perhaps aligned. */
+	{0x2f8, 2, 76, true, 0x98},
 	{0x308, 2, 76, true, 0x98},
 	{0, 0, 0, false, 0},
 };

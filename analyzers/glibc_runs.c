@@ -47,7 +47,8 @@ static void add_heaps(struct glibc *g, uint32_t index)
 	/* struct heap_info has a page size since 2.35. */
 	uint64_t header =
 		heap_around(g, a->addr, a->addr) == a->addr - 0x30 ? 0x30 : 0x20;
-	for (unsigned n = 0; heap && n < MAX_HEAPS; n++, last = false) {
+	for (unsigned n = 0; heap && n < MAX_HEAPS && g->n_heaps < MAX_HEAPS;
+	     n++, g->n_heaps++, last = false) {
 		if (!glibc_word(&g->memory, heap + 16, &size) ||
 		    !glibc_word(&g->memory, heap + 8, &before))
 			return;
@@ -63,6 +64,11 @@ static void add_heaps(struct glibc *g, uint32_t index)
 /* The first place of a mapping from where chunks parse: where brk began may be odd. */
 static uint64_t first_chunk(struct glibc *g, const struct glibc_run *run)
 {
+	/* Mostly its very beginning; whatever is broken later is not its fault. */
+	uint64_t before;
+	if (glibc_word(&g->memory, run->start, &before) && !before &&
+	    glibc_parses(g, run, run->start, 1))
+		return run->start;
 	for (uint64_t at = align_up(run->start);
 	     at < run->end && at - run->start < 0x4000; at += 16)
 		if (glibc_parses(g, run, at, 8))
@@ -90,12 +96,9 @@ static void add_brk(struct glibc *g, uint32_t index)
  * Where brk() is in the way of something the main arena goes on in mappings, each of
  * which it closes by two fence posts as it closes what came before.
  */
-static bool has_run_at(const struct glibc *g, uint64_t addr)
+static bool has_run_at(const struct glibc_run *run, uint64_t addr)
 {
-	for (size_t i = 0; i < g->runs.n; i++)
-		if (addr < g->runs.at[i].end && addr >= (g->runs.at[i].start & ~0xfffu))
-			return true;
-	return false;
+	return addr < run->end && addr >= (run->start & ~UINT64_C(0xfff));
 }
 
 static bool ends_with_fence(struct glibc *g, struct glibc_run *run)
@@ -103,8 +106,10 @@ static bool ends_with_fence(struct glibc *g, struct glibc_run *run)
 	uint64_t at = run->start, size;
 	while (glibc_chunk_is_sane(g, run, at, &size))
 		at += size;
-	if (!glibc_word(&g->memory, at + 8, &size) || size != (0x10 | GLIBC_PREV_INUSE) ||
-	    !glibc_word(&g->memory, at + 24, &size) || size != (0x0 | GLIBC_PREV_INUSE))
+	/* sysmalloc(): two of 0x10 bytes; the first knows whether old top was freed. */
+	if (!glibc_word(&g->memory, at + 8, &size) ||
+	    (size & ~(uint64_t)GLIBC_PREV_INUSE) != 0x10 ||
+	    !glibc_word(&g->memory, at + 24, &size) || size != (0x10 | GLIBC_PREV_INUSE))
 		return false;
 	run->end = at + 0x20;
 	return at > run->start;
@@ -112,10 +117,12 @@ static bool ends_with_fence(struct glibc *g, struct glibc_run *run)
 
 static void add_further_runs(struct glibc *g, uint32_t index)
 {
+	const struct glibc_run none = {0};
+	const struct glibc_run top = g->runs.n ? g->runs.at[0] : none, *brk = &top;
 	for (size_t i = 0; i < g->image->mappings.n; i++) {
 		const struct hs_mapping *m = &g->image->mappings.at[i];
 		uint64_t size;
-		if (!(m->flags & HS_MAPPING_WRITE) || has_run_at(g, m->start) ||
+		if (!(m->flags & HS_MAPPING_WRITE) || has_run_at(brk, m->start) ||
 		    hs_image_module(g->image, m->start) ||
 		    !glibc_word(&g->memory, m->start + 8, &size) ||
 		    (size & GLIBC_FLAGS) != GLIBC_PREV_INUSE)
@@ -136,4 +143,28 @@ void glibc_find_runs(struct glibc *g, uint32_t index)
 	}
 	add_brk(g, index);
 	add_further_runs(g, index);
+}
+
+static int compare_runs(const void *pa, const void *pb)
+{
+	const struct glibc_run *a = pa, *b = pb;
+	if (a->start != b->start)
+		return a->start < b->start ? -1 : 1;
+	return (a->arena > b->arena) - (a->arena < b->arena);
+}
+
+void glibc_part_runs(struct glibc *g)
+{
+	size_t n = 0;
+	if (g->runs.n)
+		qsort(g->runs.at, g->runs.n, sizeof(*g->runs.at), compare_runs);
+	for (size_t i = 0; i < g->runs.n; i++) {
+		struct glibc_run run = g->runs.at[i];
+		if (run.start >= run.end || (n && run.start == g->runs.at[n - 1].start))
+			continue;
+		if (n && g->runs.at[n - 1].end > run.start)
+			g->runs.at[n - 1].end = run.start;
+		g->runs.at[n++] = run;
+	}
+	g->runs.n = n;
 }
