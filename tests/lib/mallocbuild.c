@@ -63,8 +63,8 @@ struct hs_block *mb_block(struct mb *m, uint64_t addr)
 static uint64_t add_block(struct mb *m, uint64_t addr, uint64_t size)
 {
 	assert(m->n_blocks < MB_BLOCKS);
-	m->blocks[m->n_blocks++] =
-		(struct hs_block){.addr = addr, .size = size, .state = HS_BLOCK_USED};
+	m->blocks[m->n_blocks++] = (struct hs_block){
+		.addr = addr, .size = size & HS_BLOCK_SIZE_MAX, .state = HS_BLOCK_USED};
 	return addr;
 }
 
