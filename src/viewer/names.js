@@ -37,7 +37,7 @@ export function formatSeconds(s) {
 		return `${Math.floor(s / 3600)}h${two(s / 60 % 60)}m`;
 	if (s >= 60)
 		return `${Math.floor(s / 60)}m${two(s % 60)}s`;
-	return s >= 10 || s === 0 ? `${s.toFixed(0)} s` : s >= 0.1 ? `${Number(s.toFixed(1))} s` : `${Number((s * 1000).toFixed(1))} ms`;
+	return s >= 10 || s === 0 ? `${s.toFixed(0)} s` : s >= 1 ? `${Number(s.toFixed(1))} s` : `${Number((s * 1000).toFixed(1))} ms`;
 }
 
 // Controls and direction overrides would let a name pretend to be another.
