@@ -137,7 +137,8 @@ static void store_row(struct piece *p, const struct row *row)
 		p->room = HS_MAX(p->n + row->n, p->room + p->room / 2);
 		p->to = hs_xrealloc(p->to, p->room * sizeof(*p->to));
 	}
-	memcpy(p->to + p->n, row->to, row->n * sizeof(*p->to));
+	if (row->n) /* else there may be no array yet */
+		memcpy(p->to + p->n, row->to, row->n * sizeof(*p->to));
 	p->n += row->n;
 }
 
