@@ -240,17 +240,9 @@ def check_refusals(tap, work):
                 ran.text())
 
 
-def may_trace():
-    try:
-        with open("/proc/sys/kernel/yama/ptrace_scope", encoding="ascii") as f:
-            return f.read().strip() == "0" or os.geteuid() == 0
-    except FileNotFoundError:
-        return True
-
-
 def main():
     tap, work = Tap(), hs.work_dir()
-    if may_trace():
+    if hs.may_trace():
         check_memory(tap, work)
         check_threads(tap, work)
         check_full(tap, work)
