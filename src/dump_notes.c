@@ -91,6 +91,23 @@ static size_t read_proc(pid_t pid, const char *name, char *buffer, size_t size)
 	return n;
 }
 
+/* Of /proc/PID/stat (proc(5)): ppid, pgrp, session, tty_nr, tpgid, flags. */
+static void read_numbers(char *at, struct process *p)
+{
+	long n[6];
+	for (size_t i = 0; i < HS_COUNT(n); i++) {
+		char *end;
+		n[i] = strtol(at, &end, 10);
+		if (end == at)
+			return;
+		at = end;
+	}
+	p->ppid = (int)n[0];
+	p->group = (int)n[1];
+	p->session = (int)n[2];
+	p->flags = (unsigned long)n[5];
+}
+
 static struct process read_process(pid_t pid)
 {
 	struct process p = {.state = 'R'};
@@ -99,12 +116,8 @@ static struct process read_process(pid_t pid)
 	read_proc(pid, "stat", line, sizeof(line));
 	char *at = strrchr(line, ')'); /* the name may have any character */
 	if (at && at[1] == ' ' && at[2]) {
-		int terminal, foreground;
-		unsigned long flags;
 		p.state = at[2];
-		if (sscanf(at + 3, "%d %d %d %d %d %lu", &p.ppid, &p.group, &p.session,
-			   &terminal, &foreground, &flags) == 6)
-			p.flags = flags;
+		read_numbers(at + 3, &p);
 	}
 	snprintf(path, sizeof(path), "/proc/%d", pid);
 	if (stat(path, &st) == 0) {

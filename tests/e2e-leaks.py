@@ -17,6 +17,15 @@ from tap import Tap
 STEPS = 60
 PATIENCE_S = 100
 
+# What a step changes is the same each time; that a program grows steadily is true of its
+# steps, and of the clock only where these are about as far apart from each other.
+UNEVEN = 0.1
+ATTEMPTS = 6
+
+
+class Uneven(Exception):
+    """The machine had too much else to do for the truths about time to hold."""
+
 
 def tick_of(folder):
     """How many snapshots the recorder asked for, or None."""
@@ -54,6 +63,11 @@ class Served:
         assert hs.wait_for(lambda: all(hs.state_of(f) == 2 for f in glob.glob(folder + "/*.hsnap")))
         self.report = hs.analyzed(folder, options=["--all"])
 
+    def unevenness(self):
+        """How far the steps were from even ones, at most, as a part of the whole time."""
+        first, whole = self.done[0], self.done[-1] - self.done[0]
+        return max(abs((t - first) / whole - i / (STEPS - 1)) for i, t in enumerate(self.done))
+
     def leaks(self):
         """Those that are said to be, of the program's own; libc's buffers are no matter."""
         return [l for l in self.report["leaks"] if l["kind"] != "reachable"]
@@ -62,6 +76,14 @@ class Served:
         found = self.leaks()
         assert len(found) == 1, f"{len(found)} leaks: {[describe(l) for l in found]}"
         return found[0]
+
+
+def served_evenly(how, ending):
+    for _ in range(ATTEMPTS):
+        served = Served(hs.work_dir(), "patterns", how, ending)
+        if served.unevenness() <= UNEVEN:
+            return served
+    raise Uneven
 
 
 def culprit(leak):
@@ -127,9 +149,9 @@ def rare_blocks(served, leak):
     return range(old, STEPS + (0 if at_once else IN_FLIGHT) + 1)
 
 
-def leaks(folder, how, ending):
+def leaks(how, ending):
     function, blocks, size, pattern = TRUTH[how]
-    served = Served(folder, "patterns", how, ending)
+    served = served_evenly(how, ending)
     leak = served.only()
     grows = pattern in ("steady", "late")
     among_others = how == "rare" and ending == "kill"
@@ -145,27 +167,36 @@ def leaks(folder, how, ending):
         assert leak["bytes_per_hour"] > 0
 
 
-def no_leaks(folder, how, ending):
-    served = Served(folder, "patterns", how, ending)
-    found = [describe(l) for l in served.leaks()]
+def no_leaks(how, ending):
+    found = [describe(l) for l in served_evenly(how, ending).leaks()]
     assert not found, found
 
 
-def one_off(folder):
-    leak = Served(folder, "patterns", "one_off", "kill").only()
+def one_off():
+    leak = served_evenly("one_off", "kill").only()
     expect(leak, "patterns.c", "load_config", (1,), 4096, "one_off", ("never_freed",), ("low",))
+
+
+def run(tap, name, test, *arguments):
+    try:
+        test(*arguments)
+    except Uneven:
+        tap.skip(name, f"in {ATTEMPTS} attempts steps were never about as far apart")
+    except Exception as e:  # whatever went wrong, the other tests go on
+        tap.say(False, name, repr(e))
+    else:
+        tap.say(True, name)
 
 
 def main():
     tap = Tap()
     for ending in ("kill", "exit"):
         for how in TRUTH:
-            tap.run(f"{how} is found with its blocks and place ({ending})", leaks, hs.work_dir(),
-                    how, ending)
+            run(tap, f"{how} is found with its blocks and place ({ending})", leaks, how, ending)
         for how in ("clean", "plateau", "sawtooth", "logarithmic"):
-            tap.run(f"{how} is no leak ({ending})", no_leaks, hs.work_dir(), how, ending)
-    tap.run("what was allocated once is told with little confidence", one_off, hs.work_dir())
-    tap.run("one_off is no leak (exit)", no_leaks, hs.work_dir(), "one_off", "exit")
+            run(tap, f"{how} is no leak ({ending})", no_leaks, how, ending)
+    run(tap, "what was allocated once is told with little confidence", one_off)
+    run(tap, "one_off is no leak (exit)", no_leaks, "one_off", "exit")
     tap.end()
 
 
