@@ -70,7 +70,9 @@ static void put_annotation(struct hs_out *out, const struct hs_report *report,
 						  : "::notice ");
 	if (place) {
 		hs_puts(out, "file=");
-		put_escaped(out, hs_source_path(report, hs_string(p, place->file)), true);
+		char *path = hs_source_path(report, hs_string(p, place->file));
+		put_escaped(out, path, true);
+		free(path);
 		hs_printf(out, ",line=%u,", place->line);
 	}
 	hs_puts(out, "title=");

@@ -56,7 +56,9 @@ static void put_place(struct hs_out *out, const struct hs_report *report,
 	hs_putc(out, '{');
 	if (*file) {
 		hs_puts(out, "\"physicalLocation\": {\"artifactLocation\": {\"uri\": ");
-		put_uri(out, hs_source_path(report, file));
+		char *path = hs_source_path(report, file);
+		put_uri(out, path);
+		free(path);
 		hs_putc(out, '}');
 		if (f->line)
 			hs_printf(out, ", \"region\": {\"startLine\": %u}", f->line);

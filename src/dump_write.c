@@ -82,7 +82,7 @@ static void add_segment(struct writer *w, const struct hs_dump_segment *s, uint6
 static const struct hs_held *split(struct writer *w, const struct hs_dump_segment *s,
 				   const struct hs_held *h, const struct hs_held *end)
 {
-	uint64_t start = s->start, done = s->start;
+	uint64_t start = s->start, done = start;
 	if (s->n_bytes != s->end - s->start) {
 		hs_array_push(&w->segments, *s);
 		while (h < end && h->start < s->end)

@@ -75,7 +75,7 @@ static hs_module module_of(struct places *at, hs_module module)
 /* From the function outward to what is inlined into it: callers come first. */
 static hs_frame frame_of(struct places *at, hs_frame frame)
 {
-	hs_frame chain[MAX_INLINES], caller = {0};
+	hs_frame chain[MAX_INLINES] = {0}, caller = {0};
 	size_t n = 0;
 	for (; frame.i && n < MAX_INLINES; frame = at->p->frames[frame.i].caller) {
 		if (at->frames[frame.i].i) {

@@ -196,8 +196,10 @@ static void check_reach(const struct hs_profile *p)
 	assert(!(p->has & HS_HAS_REACH) == !p->live_reach || !p->n_live);
 	for (uint32_t i = 0; p->live_reach && i < p->n_live; i++) {
 		assert(p->live_reach[i] < HS_REACH_COUNT);
-		if (p->live_reach[i] == HS_REACH_DIRECT)
-			assert(n < p->n_lost && p->lost[n++].live == i);
+		if (p->live_reach[i] == HS_REACH_DIRECT) {
+			assert(n < p->n_lost && p->lost[n].live == i);
+			n++;
+		}
 	}
 	assert(n == p->n_lost);
 }

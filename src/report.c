@@ -41,13 +41,36 @@ void hs_signal_name(int number, char ret[HS_SIGNAL_SIZE])
 		snprintf(ret, HS_SIGNAL_SIZE, "signal %d", number);
 }
 
-const char *hs_source_path(const struct hs_report *report, const char *path)
+/* Resolve "." and ".." in the absolute PATH, in place. */
+static void resolve_dots(char *path)
+{
+	char *to = path; /* what is kept ends here, without a slash */
+	for (const char *from = path; *from;) {
+		size_t n = strcspn(from + 1, "/");
+		if (n == 2 && !memcmp(from, "/..", 3)) {
+			while (to > path && *--to != '/')
+				;
+		} else if (n && !(n == 1 && from[1] == '.')) {
+			memmove(to, from, n + 1);
+			to += n + 1;
+		}
+		from += n + 1;
+	}
+	*to = 0;
+}
+
+char *hs_source_path(const struct hs_report *report, const char *path)
 {
 	const char *root = report->source_root;
 	size_t n = root ? strlen(root) : 0;
-	if (!n || strncmp(path, root, n) != 0 || path[n] != '/' || !path[n + 1])
-		return path;
-	return path + n + 1;
+	char *whole = hs_xstrdup(path);
+	if (*path == '/')
+		resolve_dots(whole);
+	if (!n || strncmp(whole, root, n) != 0 || whole[n] != '/' || !whole[n + 1])
+		return whole;
+	char *below = hs_xstrdup(whole + n + 1);
+	free(whole);
+	return below;
 }
 
 const char *hs_end_name(enum hs_end end)

@@ -55,8 +55,11 @@ struct hs_naming hs_count_named(const struct hs_profile *profile);
 #define HS_SIGNAL_SIZE 24
 void hs_signal_name(int number, char ret[HS_SIGNAL_SIZE]);
 
-/* PATH without REPORT's source root, if it lies below that. */
-const char *hs_source_path(const struct hs_report *report, const char *path);
+/*
+ * PATH without REPORT's source root, if it lies below that; malloc'ed.  "a/../" in it is
+ * resolved: compilers put together where they were called and what they were given.
+ */
+char *hs_source_path(const struct hs_report *report, const char *path);
 
 /* Does any of the profiles know MEASURE?  Else an error that says what they know. */
 HS_MUST_USE struct hs_error *hs_report_knows(const struct hs_report *report,

@@ -186,7 +186,7 @@ static bool parts_rise(const struct series *s, uint32_t from)
  */
 static bool many_steps(const struct series *s, uint32_t from)
 {
-	double after[MOST], total, biggest = 0, level = s->y[from];
+	double after[MOST], total, biggest = 0, level;
 	uint32_t n = 0;
 	after[s->n - 1] = s->y[s->n - 1];
 	for (uint32_t i = s->n - 1; i > from; i--)

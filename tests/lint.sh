@@ -22,7 +22,7 @@ cd "$top_srcdir" || bail_out "no $top_srcdir"
 c_files()
 {
 	# rules-ARCH.c is for one processor; these tools take the headers of this one.
-	find src formats analyzers -name '*.c' ! -name table.c ! -name embedded.c |
+	find src formats analyzers -name '*.c' ! -name table.c |
 		grep -v '/rules-' | LC_ALL=C sort
 	ls "src/tracker/rules-$(uname -m).c" 2>/dev/null
 }

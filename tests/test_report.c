@@ -341,7 +341,32 @@ START_TEST(times_durations_and_signals_have_their_words)
 }
 END_TEST
 
-HS_SUITE("report", the_text_tells_the_figures,
+START_TEST(sources_below_the_root_are_told_relative_to_it)
+{
+	static const char *const cases[][2] = {
+		{"/src/app/main.c", "main.c"},
+		{"/src/app/_build/../lib/x.c", "lib/x.c"},
+		{"/src/app/_build/sub/../../lib/./x.c", "lib/x.c"},
+		{"/src/app2/main.c", "/src/app2/main.c"},
+		{"/usr/../src/app/a.c", "a.c"},
+		{"/../../x", "/x"},
+		{"a/../b.c", "a/../b.c"},
+		{"", ""},
+	};
+	const struct hs_report report = {.source_root = "/src/app"};
+	for (size_t i = 0; i < HS_COUNT(cases); i++) {
+		char *path = hs_source_path(&report, cases[i][0]);
+		ck_assert_str_eq(path, cases[i][1]);
+		free(path);
+	}
+	char *path = hs_source_path(&(struct hs_report){0}, "/src/app/main.c");
+	ck_assert_str_eq(path, "/src/app/main.c");
+	free(path);
+}
+END_TEST
+
+HS_SUITE("report", sources_below_the_root_are_told_relative_to_it,
+	 the_text_tells_the_figures,
 	 the_markdown_tells_the_figures_and_no_markup_of_others,
 	 the_json_tells_the_figures, what_is_unknown_is_absent,
 	 hostile_names_are_harmless, a_ticket_has_less_than_sixty_lines,
