@@ -22,7 +22,8 @@ cd "$top_srcdir" || bail_out "no $top_srcdir"
 c_files()
 {
 	# rules-ARCH.c is for one processor; these tools take the headers of this one.
-	find src formats analyzers -name '*.c' ! -name table.c |
+	find src formats analyzers -name '*.c' ! -name table.c ! -name walkers.c \
+		! -path src/viewer/embedded.c |
 		grep -v '/rules-' | LC_ALL=C sort
 	ls "src/tracker/rules-$(uname -m).c" 2>/dev/null
 }
